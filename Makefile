@@ -1,0 +1,42 @@
+# The two commands to know: `make demo` and `make test`. The rest is for those who work on fstore.
+SHELL := /bin/bash
+
+# Where bootstrap puts Arrow when it is not root; harmless when it is not there.
+PREFIX ?= $(if $(filter 0,$(shell id -u)),/usr/local,$(HOME)/.local/fstore)
+export PKG_CONFIG_PATH := $(PREFIX)/lib/pkgconfig$(if $(PKG_CONFIG_PATH),:$(PKG_CONFIG_PATH))
+export LD_LIBRARY_PATH := $(PREFIX)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
+
+SWIFT_FLAGS := --explicit-target-dependency-import-check error
+
+.PHONY: setup build release test demo bench lint format clean
+
+setup:
+	scripts/bootstrap
+
+build: setup
+	swift build $(SWIFT_FLAGS)
+
+release: setup
+	swift build -c release $(SWIFT_FLAGS)
+
+test:
+	scripts/bootstrap --peers
+	swift build --build-tests $(SWIFT_FLAGS)
+	swift test --skip-build
+
+demo:
+	scripts/bootstrap --peers
+	swift build -c release --product fstore $(SWIFT_FLAGS)
+	scripts/demo
+
+bench: release
+	Benchmarks/run
+
+lint:
+	swift format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks
+
+format:
+	swift format --in-place --recursive --parallel Package.swift Sources Tests Benchmarks
+
+clean:
+	rm -rf .build demo

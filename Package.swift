@@ -1,0 +1,98 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Settings of every Swift target: Swift 6 mode, explicit existentials, imports that do not leak,
+/// every unsafe construct marked, no warnings.
+let swiftSettings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableExperimentalFeature("Lifetimes"),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+]
+
+/// Tests prove behaviour; they need not mark what the sources mark.
+let testSettings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableExperimentalFeature("Lifetimes"),
+  .treatAllWarnings(as: .error),
+]
+
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: testSettings)
+}
+
+let package = Package(
+  name: "fstore",
+  products: [
+    .library(name: "FeatureStore", targets: ["FeatureStore"]),
+    .library(name: "Iceberg", targets: ["Iceberg"]),
+    .executable(name: "fstore", targets: ["fstore"]),
+  ],
+  targets: [
+    // System libraries, and the C that Swift cannot express.
+    .systemLibrary(name: "CParquetLibrary", pkgConfig: "parquet"),
+    .systemLibrary(name: "CArrowComputeLibrary", pkgConfig: "arrow-compute"),
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3"),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd"),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib"),
+    .target(name: "CSystem"),
+    .target(name: "CArrow", dependencies: ["CParquetLibrary", "CArrowComputeLibrary"]),
+
+    // The rooms; docs/architecture.md says what each is for.
+    room("JSON"),
+    room("FeatureModel", ["JSON", "Columnar"]),
+    room("Storage", ["CSystem"]),
+    room("Columnar"),
+    room("Avro", ["JSON", "CZstd", "CZlib"]),
+    room("FileFormats", ["Columnar", "Storage", "JSON", "CArrow"]),
+    room("WriteAheadLog", ["Storage"]),
+    room("OnlineStore", ["FeatureModel", "WriteAheadLog", "Storage"]),
+    room("Iceberg", ["Avro", "Columnar", "FileFormats", "JSON", "Storage", "CSQLite", "CZlib"]),
+    room("PointInTime", ["Columnar"]),
+    room(
+      "FeatureStore",
+      [
+        "FeatureModel", "Storage", "Columnar", "FileFormats", "WriteAheadLog", "OnlineStore",
+        "Iceberg", "PointInTime", "JSON",
+      ]),
+    .executableTarget(
+      name: "fstore", dependencies: ["FeatureStore"], swiftSettings: swiftSettings),
+
+    .target(
+      name: "TestSupport", dependencies: ["Storage", "Columnar", "JSON"],
+      path: "Tests/TestSupport", swiftSettings: testSettings),
+    tests("JSONTests", ["JSON"]),
+    tests("ColumnarTests", ["Columnar", "TestSupport"]),
+    tests("FeatureModelTests", ["FeatureModel", "Columnar", "TestSupport"]),
+    tests("StorageTests", ["Storage", "TestSupport"]),
+    tests("WriteAheadLogTests", ["WriteAheadLog", "Storage", "TestSupport"]),
+    tests("OnlineStoreTests", ["OnlineStore", "WriteAheadLog", "Storage", "TestSupport"]),
+    tests("AvroTests", ["Avro", "JSON", "TestSupport"]),
+    tests("FileFormatsTests", ["FileFormats", "Columnar", "Storage", "JSON", "TestSupport"]),
+    tests(
+      "IcebergTests",
+      ["Iceberg", "Avro", "Columnar", "FileFormats", "Storage", "JSON", "TestSupport"]),
+    tests(
+      "MaintenanceTests",
+      ["Iceberg", "Columnar", "FileFormats", "Storage", "JSON", "TestSupport"]),
+    tests("PointInTimeTests", ["PointInTime", "Columnar", "TestSupport"]),
+    tests(
+      "FeatureStoreTests",
+      [
+        "FeatureStore", "FeatureModel", "Columnar", "FileFormats", "Iceberg", "OnlineStore",
+        "Storage", "JSON", "TestSupport",
+      ]),
+    tests("CommandTests", ["fstore", "JSON", "TestSupport"]),
+    tests("TidyTests", ["JSON"]),
+  ],
+  cxxLanguageStandard: .cxx20
+)

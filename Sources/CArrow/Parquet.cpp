@@ -1,0 +1,4 @@
+#include "CArrow.h"
+#include <arrow/api.h>
+#include <parquet/arrow/reader.h>
+

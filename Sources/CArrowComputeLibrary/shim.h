@@ -1,0 +1,1 @@
+/* C++ headers: only CArrow includes them; this module carries pkg-config's flags. */

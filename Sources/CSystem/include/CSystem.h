@@ -1,0 +1,19 @@
+// What Swift's Glibc overlay cannot express: variadic fcntl with struct arguments, and constants
+// behind macros. Each function is one system call.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/// F_OFD_SETLK with an exclusive lock on the whole file. Returns 0, or the errno.
+/// Open-file-description locks survive the closing of other descriptors of the same file
+/// (POSIX record locks do not).
+int csystem_lock_exclusively(int fd);
+
+/// renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE). Returns 0, or the errno;
+/// EEXIST when `to` is there.
+int csystem_rename_no_replace(const char *from, const char *to);
+
+/// CRC-32C (Castagnoli) of the bytes, continuing from `crc` (0 to begin with). Uses the SSE 4.2 or
+/// ARMv8 instruction where the processor has it.
+uint32_t csystem_crc32c(uint32_t crc, const void *bytes, uint64_t count);

@@ -1,0 +1,94 @@
+/// Where files live: the one seam through which everything here touches storage.
+///
+/// `POSIXFileSystem` is the real one; the tests have a simulated one that loses what was not synced.
+/// Paths are absolute or relative to the working directory. Implementations are thread-safe.
+///
+/// Durability: a file's bytes are durable after `File.synchronizeData()`; a name (created, renamed or
+/// removed) is durable after `synchronizeDirectory` of the directory that holds it.
+public protocol FileSystem: Sendable {
+  /// Opens a file; `.create` fails with `.exists` when the name is taken.
+  func open(_ path: String, _ mode: OpenMode) throws(StorageError) -> any File
+
+  /// Creates a directory (mode 0700) and, if asked, those above it. One that is there is no error.
+  func createDirectory(_ path: String, withIntermediates: Bool) throws(StorageError)
+
+  /// The names in a directory, in no order, without `.` and `..`.
+  func contentsOfDirectory(_ path: String) throws(StorageError) -> [String]
+
+  /// What is at `path`, following links; nil when nothing is.
+  func information(_ path: String) throws(StorageError) -> FileInformation?
+
+  /// Removes a file. Returns false when there was none: removal is idempotent.
+  @discardableResult func removeFile(_ path: String) throws(StorageError) -> Bool
+
+  /// Removes an empty directory. Returns false when there was none.
+  @discardableResult func removeDirectory(_ path: String) throws(StorageError) -> Bool
+
+  /// Renames a file. Unless `replacing`, fails with `.exists` when `newPath` is taken, atomically.
+  func rename(_ path: String, to newPath: String, replacing: Bool) throws(StorageError)
+
+  /// Makes the names in a directory durable.
+  func synchronizeDirectory(_ path: String) throws(StorageError)
+
+  /// Takes an exclusive lock on the file (created if need be), or throws `.locked` at once, with what
+  /// the holder wrote there. The lock ends with `FileLock.release()` or with the process.
+  func lock(_ path: String, holder: String) throws(StorageError) -> any FileLock
+
+  /// The canonical absolute path, links resolved. Throws `.notFound` when nothing is there.
+  func canonicalPath(_ path: String) throws(StorageError) -> String
+}
+
+public enum OpenMode: Sendable {
+  /// Reading only; the file must be there.
+  case read
+  /// Reading and writing; the file must be there.
+  case readWrite
+  /// A new file (mode 0600) for reading and writing.
+  case create
+}
+
+public struct FileInformation: Hashable, Sendable {
+  public var sizeBytes: Int64
+  public var isDirectory: Bool
+  /// Microseconds since 1970, as the file system says; the store's clock, not ours.
+  public var modificationTimeMicroseconds: Int64
+
+  public init(sizeBytes: Int64, isDirectory: Bool, modificationTimeMicroseconds: Int64) {
+    self.sizeBytes = sizeBytes
+    self.isDirectory = isDirectory
+    self.modificationTimeMicroseconds = modificationTimeMicroseconds
+  }
+}
+
+/// An open file. Positions are explicit, so several threads may read at once; writers of overlapping
+/// ranges must agree among themselves. Closed by `close()`, or when the last reference goes.
+public protocol File: AnyObject, Sendable {
+  var path: String { get }
+
+  func size() throws(StorageError) -> Int64
+
+  /// Reads from `byteOffset` until `buffer` is full or the file ends; returns the bytes read.
+  func read(
+    into buffer: UnsafeMutableRawBufferPointer, at byteOffset: Int64
+  ) throws(StorageError) -> Int
+
+  /// Writes all of `bytes` at `byteOffset`, growing the file if need be.
+  func write(_ bytes: UnsafeRawBufferPointer, at byteOffset: Int64) throws(StorageError)
+
+  /// Makes the bytes durable, and of the metadata what is needed to read them (fdatasync).
+  /// After a failure the file's content is unknown and must not be synced again.
+  func synchronizeData() throws(StorageError)
+
+  func truncate(to sizeBytes: Int64) throws(StorageError)
+
+  /// Drops what the page cache holds of this file, so that the next read sees what is on disk.
+  func discardCache() throws(StorageError)
+
+  /// Closes the file now; later calls do nothing.
+  func close() throws(StorageError)
+}
+
+/// A lock that is held until `release()`.
+public protocol FileLock: AnyObject, Sendable {
+  func release()
+}
