@@ -1,0 +1,59 @@
+/// What went wrong with a table, its metadata or a commit.
+public struct IcebergError: Error, Hashable, Sendable, CustomStringConvertible {
+  public enum Kind: Hashable, Sendable {
+    /// Metadata, a manifest or a value that breaks the specification, or was damaged.
+    case invalidMetadata
+    /// Legal, but something that we do not do.
+    case unsupported
+    /// The caller asked for something that makes no sense.
+    case invalidArgument
+    case notFound
+    case alreadyExists
+    /// Somebody else committed first; the only kind worth a retry.
+    case commitConflict
+    /// The commit may or may not have happened: nothing that it wrote may be deleted.
+    case commitStateUnknown
+    /// A commit that can never succeed on the table as it is now.
+    case validationFailed
+    /// Reading or writing failed below us.
+    case inputOutput
+  }
+
+  /// One fact about where it happened.
+  public struct Context: Hashable, Sendable {
+    public var name: String
+    public var value: String
+
+    public init(_ name: String, _ value: String) {
+      self.name = name
+      self.value = value
+    }
+  }
+
+  public var kind: Kind
+  public var message: String
+  /// Innermost first.
+  public var context: [Context]
+
+  public init(_ kind: Kind, _ message: String, context: [Context] = []) {
+    self.kind = kind
+    self.message = message
+    self.context = context
+  }
+
+  /// Whether the same commit, rebuilt from the table's new head, may succeed.
+  public var isRetryable: Bool { kind == .commitConflict }
+
+  /// The same error with one more fact.
+  public func adding(_ name: String, _ value: String) -> IcebergError {
+    var copy = self
+    copy.context.append(Context(name, value))
+    return copy
+  }
+
+  public var description: String {
+    guard !context.isEmpty else { return message }
+    let facts = context.map { "\($0.name) \($0.value)" }.joined(separator: ", ")
+    return "\(message) (\(facts))"
+  }
+}
