@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -72,3 +73,7 @@ uint32_t csystem_crc32c(uint32_t crc, const void *bytes, uint64_t count) {
   crc = has_instruction() ? crc32c_instruction(crc, bytes, count) : crc32c_table(crc, bytes, count);
   return ~crc;
 }
+
+const char *csystem_error_message(int number) { return strerrordesc_np(number); }
+
+int csystem_name_thread(const char *name) { return pthread_setname_np(pthread_self(), name); }

@@ -17,3 +17,9 @@ int csystem_rename_no_replace(const char *from, const char *to);
 /// CRC-32C (Castagnoli) of the bytes, continuing from `crc` (0 to begin with). Uses the SSE 4.2 or
 /// ARMv8 instruction where the processor has it.
 uint32_t csystem_crc32c(uint32_t crc, const void *bytes, uint64_t count);
+
+/// The system's description of an errno: a constant string, or NULL for an unknown number.
+const char *csystem_error_message(int number);
+
+/// Names the calling thread; the kernel takes at most 15 bytes. Returns 0, or the errno.
+int csystem_name_thread(const char *name);

@@ -1,0 +1,39 @@
+import Storage
+import Testing
+
+@Suite struct PrimitiveTests {
+  @Test func checksumMatchesTheStandardVector() {
+    let digits = Array("123456789".utf8)
+    #expect(CRC32C(of: digits.span.bytes).value == 0xE306_9283)
+    var parts = CRC32C(of: digits.span.bytes.extracting(first: 4))
+    parts.update(digits.span.bytes.extracting(droppingFirst: 4))
+    #expect(parts.value == 0xE306_9283)
+    #expect(CRC32C().masked == 0xa282_ead8)
+  }
+
+  @Test func pathsAreSplitLexically() {
+    #expect(StoragePath.directory(of: "a/b") == "a")
+    #expect(StoragePath.directory(of: "b") == ".")
+    #expect(StoragePath.directory(of: "/b/") == "/")
+    #expect(StoragePath.lastComponent(of: "/a/b") == "b")
+    #expect(StoragePath.join("/", "a") == "/a")
+  }
+
+  @Test func waitersSeeWhatOtherThreadsChanged() throws {
+    let monitor = Monitor(0)
+    let thread = try BackgroundThread(name: "counter") {
+      for _ in 0..<1000 { monitor.withLock { $0 += 1 } }
+      monitor.broadcast()
+    }
+    let value: Int = monitor.wait { $0 == 1000 ? $0 : nil }
+    thread.join()
+    thread.join()
+    #expect(value == 1000)
+  }
+
+  @Test func waitingEndsWithItsTimeout() {
+    let monitor = Monitor(0)
+    let value: Int? = monitor.wait(timeoutMilliseconds: 5) { $0 == 1 ? $0 : nil }
+    #expect(value == nil)
+  }
+}
