@@ -65,7 +65,9 @@ let package = Package(
         "Iceberg", "PointInTime", "JSON",
       ]),
     .executableTarget(
-      name: "fstore", dependencies: ["FeatureStore"], swiftSettings: swiftSettings),
+      name: "fstore",
+      dependencies: ["FeatureStore", "FeatureModel", "Iceberg", "JSON"],
+      swiftSettings: swiftSettings),
 
     .target(
       name: "TestSupport", dependencies: ["Storage", "Columnar", "JSON"],

@@ -108,7 +108,8 @@ struct Arguments {
   func integer(_ name: String, minimum: Int64 = 0) throws(UsageError) -> Int64? {
     guard let text = value(name) else { return nil }
     guard let number = Int64(text), number >= minimum else {
-      throw UsageError(message: "\(name) takes a whole number of at least \(minimum), not '\(text)'")
+      throw UsageError(
+        message: "\(name) takes a whole number of at least \(minimum), not '\(text)'")
     }
     return number
   }
@@ -133,7 +134,8 @@ struct Arguments {
   func duration(_ name: String) throws(UsageError) -> Int64? {
     guard let text = value(name) else { return nil }
     guard let microseconds = Duration.microseconds(text) else {
-      throw UsageError(message: "\(name) takes a length of time such as 90s, 15m, 6h or 7d, not '\(text)'")
+      throw UsageError(
+        message: "\(name) takes a length of time such as 90s, 15m, 6h or 7d, not '\(text)'")
     }
     return microseconds
   }
