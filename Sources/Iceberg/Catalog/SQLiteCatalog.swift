@@ -1,0 +1,361 @@
+import JSON
+public import Storage
+import Synchronization
+
+/// A catalog in one SQLite file, which PyIceberg (`type: sql`) and Spark (JDBC catalog) share.
+///
+/// A commit is a metadata file, durable before one compare-and-swap UPDATE names it. Thread-safe,
+/// and safe against other processes on the same machine; SQLite's locks do not work on network file
+/// systems.
+public final class SQLiteCatalog: Catalog {
+  public struct Options: Sendable {
+    /// How long a commit waits for another process's transaction.
+    public var busyTimeoutMilliseconds: Int32 = 30_000
+    /// Writes `metadata/version-hint.text` after each commit, which lets DuckDB read a table's
+    /// folder without a catalog.
+    public var writesVersionHint = true
+
+    public init() {}
+  }
+
+  public let name: String
+  /// The folder below which tables without a location of their own are created, as a location.
+  public let warehouse: String
+  public let io: FileIO
+  private let database: CatalogDatabase
+  private let clock: any WallClock
+  private let options: Options
+  /// Metadata files never change, so what was read once is good as long as the pointer is the same.
+  private let cache = Mutex<[TableIdentifier: TableState]>([:])
+
+  /// Opens the catalog, and creates it when the file is not there.
+  ///
+  /// - Parameters:
+  ///   - databasePath: the SQLite file; its folder must exist.
+  ///   - name: must be the same for all engines that share the file.
+  ///   - warehouse: an absolute path or location.
+  public init(
+    databasePath: String, name: String, warehouse: String, io: FileIO, clock: any WallClock,
+    options: Options = Options()
+  ) throws(IcebergError) {
+    self.name = name
+    self.warehouse = Location.withoutTrailingSlash(
+      Location.location(ofPath: try Location.path(of: warehouse)))
+    self.io = io
+    self.clock = clock
+    self.options = options
+    database = try CatalogDatabase(
+      path: try Location.path(of: databasePath), catalogName: name,
+      busyTimeoutMilliseconds: options.busyTimeoutMilliseconds)
+  }
+
+  private var nowMilliseconds: Int64 { clock.nowMicroseconds() / 1000 }
+}
+
+// Namespaces.
+extension SQLiteCatalog {
+  public func createNamespace(
+    _ namespace: Namespace, properties: [String: String] = [:]
+  ) throws(IcebergError) {
+    var all = properties
+    all["exists"] = "true"
+    try database.insert(namespace, all)
+  }
+
+  public func listNamespaces() throws(IcebergError) -> [Namespace] {
+    var namespaces: [Namespace] = []
+    for text in try database.namespaces() { namespaces.append(try Namespace(text)) }
+    return namespaces
+  }
+
+  public func namespaceProperties(
+    _ namespace: Namespace
+  ) throws(IcebergError) -> [String: String] {
+    try requireNamespace(namespace)
+    var properties = try database.properties(namespace)
+    properties["exists"] = nil
+    return properties
+  }
+
+  public func dropNamespace(_ namespace: Namespace) throws(IcebergError) {
+    try requireNamespace(namespace)
+    try database.delete(namespace)
+  }
+
+  private func requireNamespace(_ namespace: Namespace) throws(IcebergError) {
+    let text = namespace.description
+    guard try database.namespaces().contains(where: { $0 == text || $0.hasPrefix(text + ".") })
+    else { throw IcebergError(.notFound, "there is no namespace '\(namespace)'") }
+  }
+}
+
+// Tables.
+extension SQLiteCatalog {
+  public func listTables(_ namespace: Namespace) throws(IcebergError) -> [TableIdentifier] {
+    try requireNamespace(namespace)
+    var tables: [TableIdentifier] = []
+    for name in try database.tableNames(namespace) {
+      tables.append(try TableIdentifier(namespace, name))
+    }
+    return tables
+  }
+
+  public func tableExists(_ identifier: TableIdentifier) throws(IcebergError) -> Bool {
+    try database.metadataLocation(identifier) != nil
+  }
+
+  public func createTable(
+    _ identifier: TableIdentifier, _ definition: TableDefinition
+  ) throws(IcebergError) -> Table {
+    try requireNamespace(identifier.namespace)
+    guard try !tableExists(identifier) else {
+      throw IcebergError(.alreadyExists, "the table '\(identifier)' already exists")
+    }
+    var location = definition.location
+    if location == nil { location = try newLocation(identifier) }
+    guard let location else { throw IcebergError(.invalidArgument, "a table needs a location") }
+    try requireFreeLocation(location)
+    // Frequent small commits would otherwise leave a metadata file each; ours to keep is the log.
+    var properties = [
+      "write.metadata.delete-after-commit.enabled": "true",
+      "write.metadata.previous-versions-max": "100",
+    ]
+    properties.merge(definition.properties) { $1 }
+    let metadata = try TableMetadata.new(
+      schema: definition.schema, partitionSpec: definition.partitionSpec,
+      sortOrder: definition.sortOrder,
+      location: Location.location(ofPath: try io.path(of: location)), properties: properties,
+      formatVersion: definition.formatVersion, nowMilliseconds: nowMilliseconds)
+    let file = newMetadataLocation(metadata, after: nil)
+    try io.write(file, metadata.json.utf8())
+    let state = TableState(metadata: metadata, metadataLocation: file)
+    do { try database.insert(identifier, metadataLocation: file) } catch {
+      try resolve(error, identifier, state)
+    }
+    return finish(identifier, state)
+  }
+
+  public func loadTable(_ identifier: TableIdentifier) throws(IcebergError) -> Table {
+    table(identifier, try loadState(identifier))
+  }
+
+  public func loadState(_ identifier: TableIdentifier) throws(IcebergError) -> TableState {
+    guard let location = try database.metadataLocation(identifier) else {
+      throw IcebergError(.notFound, "there is no table '\(identifier)' in catalog '\(name)'")
+    }
+    if let cached = cache.withLock({ $0[identifier] }), cached.metadataLocation == location {
+      return cached
+    }
+    let state = try readState(location)
+    remember(identifier, state)
+    return state
+  }
+
+  public func dropTable(_ identifier: TableIdentifier) throws(IcebergError) {
+    let location = try requireLocation(identifier)
+    guard try database.delete(identifier, at: location) else { throw changed(identifier) }
+    cache.withLock { $0[identifier] = nil }
+  }
+
+  public func renameTable(
+    _ identifier: TableIdentifier, to newIdentifier: TableIdentifier
+  ) throws(IcebergError) {
+    try requireNamespace(newIdentifier.namespace)
+    let location = try requireLocation(identifier)
+    guard try database.rename(identifier, to: newIdentifier, at: location) else {
+      throw changed(identifier)
+    }
+    cache.withLock { $0[identifier] = nil }
+  }
+
+  public func registerTable(
+    _ identifier: TableIdentifier, metadataLocation: String
+  ) throws(IcebergError) -> Table {
+    try requireNamespace(identifier.namespace)
+    let state = try readState(metadataLocation)
+    try requireFreeLocation(state.metadata.location)
+    do { try database.insert(identifier, metadataLocation: metadataLocation) } catch {
+      // The file is not ours to delete, whatever happened.
+      guard error.kind == .commitStateUnknown,
+        try database.metadataLocation(identifier) == metadataLocation
+      else { throw error }
+    }
+    remember(identifier, state)
+    return table(identifier, state)
+  }
+
+  private func table(_ identifier: TableIdentifier, _ state: TableState) -> Table {
+    Table(identifier: identifier, state: state, catalog: self, io: io, clock: clock)
+  }
+
+  private func requireLocation(_ identifier: TableIdentifier) throws(IcebergError) -> String {
+    guard let location = try database.metadataLocation(identifier) else {
+      throw IcebergError(.notFound, "there is no table '\(identifier)' in catalog '\(name)'")
+    }
+    return location
+  }
+
+  private func changed(_ identifier: TableIdentifier) -> IcebergError {
+    IcebergError(.commitConflict, "the table '\(identifier)' was changed by somebody else")
+  }
+
+  private func readState(_ location: String) throws(IcebergError) -> TableState {
+    do {
+      let bytes = try io.readAll(
+        location, maximumSizeBytes: Int64(TableMetadata.maximumSizeBytes))
+      return TableState(
+        metadata: try TableMetadata(fileContent: bytes), metadataLocation: location)
+    } catch { throw error.adding("metadata", location) }
+  }
+
+  private func remember(_ identifier: TableIdentifier, _ state: TableState) {
+    cache.withLock { cache in
+      if cache.count >= 64 { cache.removeAll() }
+      cache[identifier] = state
+    }
+  }
+}
+
+// Locations.
+extension SQLiteCatalog {
+  private func newLocation(_ identifier: TableIdentifier) throws(IcebergError) -> String {
+    let levels = identifier.namespace.levels.map { Location.fileName(for: $0) }
+    let folder = Location.fileName(for: identifier.name) + "-" + RandomIdentifier.uuid()
+    return Location.join(warehouse, (levels + [folder]).joined(separator: "/"))
+  }
+
+  /// Refuses a location that another table's contains, or the other way round: one table's clean-up
+  /// would delete the other's files. Reads the metadata of every table in the catalog.
+  private func requireFreeLocation(_ location: String) throws(IcebergError) {
+    for other in try database.allTables() {
+      let folder: String
+      do { folder = try readState(other.metadataLocation).metadata.location } catch {
+        // Unreadable metadata: the folder above `metadata` is the best that is known.
+        folder = Location.parent(of: Location.parent(of: other.metadataLocation))
+      }
+      let overlaps: Bool
+      do { overlaps = try Location.overlap(location, folder) } catch {
+        // On another file system, which no local location can overlap with.
+        guard error.kind == .unsupported else { throw error }
+        continue
+      }
+      guard !overlaps else {
+        throw IcebergError(
+          .invalidArgument,
+          "'\(location)' is at, above or below the table '\(other.name)' in"
+            + " '\(folder)'")
+      }
+    }
+  }
+}
+
+// Commits.
+extension SQLiteCatalog {
+  public func commit(
+    _ identifier: TableIdentifier, base: TableState, requirements: [TableRequirement],
+    updates: [TableUpdate]
+  ) throws(IcebergError) -> TableState {
+    for requirement in requirements { try requirement.check(base.metadata) }
+    let metadata = try base.metadata.applying(
+      updates, nowMilliseconds: nowMilliseconds, previousLocation: base.metadataLocation)
+    guard metadata.formatVersion >= 2 else {
+      throw IcebergError(
+        .unsupported, "tables of format version 1 are only read: upgrade '\(identifier)' to 2")
+    }
+    guard metadata.encryptionKeys.isEmpty else {
+      throw IcebergError(.unsupported, "'\(identifier)' is encrypted, which is not supported")
+    }
+    let file = newMetadataLocation(metadata, after: base.metadataLocation)
+    let state = TableState(metadata: metadata, metadataLocation: file)
+    // Durable before anybody can be told of it.
+    try io.write(file, metadata.json.utf8())
+    do throws(IcebergError) {
+      guard try database.swap(identifier, from: base.metadataLocation, to: file) else {
+        throw changed(identifier)
+      }
+    } catch { try resolve(error, identifier, state) }
+    deleteOldMetadata(base.metadata, metadata)
+    return finish(identifier, state).state
+  }
+
+  /// Decides what a failed pointer change means: returns when it happened after all, else throws.
+  private func resolve(
+    _ error: IcebergError, _ identifier: TableIdentifier, _ state: TableState
+  ) throws(IcebergError) {
+    guard error.kind == .commitStateUnknown else {
+      io.deleteAll([state.metadataLocation])
+      throw error
+    }
+    do {
+      if try database.metadataLocation(identifier) == state.metadataLocation { return }
+    } catch { throw IcebergError(.commitStateUnknown, error.message, context: error.context) }
+    throw error
+  }
+
+  /// What follows a successful change and can no longer make it fail.
+  private func finish(_ identifier: TableIdentifier, _ state: TableState) -> Table {
+    remember(identifier, state)
+    if options.writesVersionHint { writeVersionHint(identifier, state.metadata) }
+    return table(identifier, state)
+  }
+
+  /// `<version>-<uuid>.metadata.json`, versions counted from 0 in five digits.
+  private func newMetadataLocation(_ metadata: TableMetadata, after previous: String?) -> String {
+    var version = 0
+    if let previous {
+      let digits = Location.lastComponent(of: previous).prefix { $0.isASCII && $0.isNumber }
+      version = (Int(digits) ?? -1) &+ 1
+    }
+    let text = String(max(version, 0))
+    let padded = String(repeating: "0", count: max(0, 5 - text.utf8.count)) + text
+    return Location.join(
+      metadata.metadataFolder, "\(padded)-\(RandomIdentifier.uuid()).metadata.json")
+  }
+
+  /// Deletes the metadata files that fell out of the log, when the table's properties say so. Only
+  /// files in the table's own metadata folder: the log may name anything.
+  private func deleteOldMetadata(_ old: TableMetadata, _ new: TableMetadata) {
+    let property = new.properties["write.metadata.delete-after-commit.enabled"]
+    guard property?.lowercased() == "true" else { return }
+    let kept = Set(new.metadataLog.map(\.metadataFile))
+    let candidates = old.metadataLog.map(\.metadataFile).filter { file in
+      guard !kept.contains(file),
+        file.hasSuffix(".metadata.json") || file.hasSuffix(".metadata.json.gz")
+      else { return false }
+      do {
+        return try Location.comparable(Location.parent(of: file))
+          == Location.comparable(new.metadataFolder)
+      } catch { return false }
+    }
+    io.deleteAll(candidates)
+  }
+
+  /// Publishes the name of the current metadata file for readers without a catalog. A convenience:
+  /// a failure leaves the old hint, and the next commit writes it again.
+  private func writeVersionHint(_ identifier: TableIdentifier, _ metadata: TableMetadata) {
+    do {
+      // Read again, so that of two commits at once the later one's name is what stays.
+      guard let current = try database.metadataLocation(identifier),
+        let stem = Location.lastComponent(of: current).stem(before: ".metadata.json")
+      else { return }
+      let hint = Location.join(metadata.metadataFolder, "version-hint.text")
+      let temporary = Location.join(
+        metadata.metadataFolder, ".version-hint.\(RandomIdentifier.uuid())")
+      let file = try io.create(temporary)
+      let bytes = Array(stem.utf8)
+      do {
+        try io.fill(file, bytes)
+        try file.close()
+        try io.fileSystem.rename(
+          try io.path(of: temporary), to: try io.path(of: hint), replacing: true)
+      } catch { io.abandon(file) }
+    } catch { return }
+  }
+}
+
+extension String {
+  /// The text before a suffix that it must have.
+  func stem(before suffix: String) -> String? {
+    hasSuffix(suffix) ? String(dropLast(suffix.count)) : nil
+  }
+}

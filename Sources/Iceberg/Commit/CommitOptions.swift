@@ -1,0 +1,45 @@
+/// How a commit goes about conflicts.
+public struct CommitOptions: Sendable {
+  /// Further attempts after a conflict; nil follows `commit.retry.num-retries`, 4 when absent.
+  public var retryCount: Int?
+  /// The wait before the first retry; it doubles from retry to retry. nil follows
+  /// `commit.retry.min-wait-ms`, 100 when absent.
+  public var minimumWaitMilliseconds: Int64?
+  /// nil follows `commit.retry.max-wait-ms`, 60,000 when absent.
+  public var maximumWaitMilliseconds: Int64?
+  /// How often an unknown outcome is looked up before it is reported.
+  public var statusCheckCount = 3
+  /// Waits; the tests have one that does not.
+  public var pause: @Sendable (_ milliseconds: Int64) -> Void = {
+    SQLiteConnection.pause(milliseconds: $0)
+  }
+
+  public init() {}
+
+  func retries(_ properties: [String: String]) -> Int {
+    max(0, retryCount ?? properties["commit.retry.num-retries"].flatMap { Int($0) } ?? 4)
+  }
+
+  /// The wait before a retry, counted from 1: exponential, from half of it at random, so that
+  /// writers that collided do not collide again.
+  func waitMilliseconds(retry: Int, _ properties: [String: String]) -> Int64 {
+    func setting(_ key: String, _ own: Int64?, _ standard: Int64) -> Int64 {
+      max(0, own ?? properties[key].flatMap { Int64($0) } ?? standard)
+    }
+    let minimum = setting("commit.retry.min-wait-ms", minimumWaitMilliseconds, 100)
+    let maximum = setting("commit.retry.max-wait-ms", maximumWaitMilliseconds, 60_000)
+    let factor = Int64(1) << Int64(min(max(retry - 1, 0), 30))
+    let (product, overflow) = minimum.multipliedReportingOverflow(by: factor)
+    let wait = overflow ? maximum : min(product, maximum)
+    return Int64.random(in: (wait / 2)...max(wait, wait / 2))
+  }
+}
+
+/// A commit that happened.
+public struct CommitResult: Sendable {
+  public let table: Table
+  /// The new snapshot; nil when the commit changed no files.
+  public let snapshotID: Int64?
+  /// 1 when there was no conflict.
+  public let attemptCount: Int
+}

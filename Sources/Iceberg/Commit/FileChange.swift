@@ -1,0 +1,83 @@
+/// What one commit does to a table's files.
+struct FileChange: Sendable {
+  var operation: SnapshotOperation
+  var added: [DataFile] = []
+  /// Data files that leave the table; every one must be live on the head.
+  var removed: [DataFile] = []
+  /// Explicit data sequence number of the added files, when their rows are from the past.
+  var dataSequenceNumber: Int64?
+  /// The snapshot from which a replacement was planned; deletes since then must not be lost.
+  var startingSnapshotID: Int64?
+  /// Rows that a replacement left out because delete files removed them.
+  var rowsRemovedByDeletes: Int64 = 0
+  /// nil follows `commit.manifest-merge.enabled`.
+  var mergesManifests: Bool?
+  /// Manifests that leave the list, and others with the same live files that take their place.
+  var removedManifests: [ManifestFile] = []
+  var addedManifests: [ManifestFile] = []
+
+  /// Checks what can be checked without the table's head.
+  func validate() throws(IcebergError) {
+    var addedPaths: Set<String> = []
+    for file in added {
+      // The same path twice would count its rows twice, for ever.
+      guard addedPaths.insert(file.path).inserted else {
+        throw IcebergError(.invalidArgument, "'\(file.path)' is added twice in one commit")
+      }
+      guard file.content == .data else {
+        throw IcebergError(.unsupported, "'\(file.path)' is a delete file, which is not written")
+      }
+      guard file.recordCount >= 0, file.fileSizeInBytes >= 0 else {
+        throw IcebergError(.invalidArgument, "'\(file.path)' has a negative count or size")
+      }
+    }
+    var removedPaths: Set<String> = []
+    for file in removed {
+      guard removedPaths.insert(file.path).inserted else {
+        throw IcebergError(.invalidArgument, "'\(file.path)' is removed twice in one commit")
+      }
+      // A later expiry would take the removed entry for the file and delete the live one.
+      guard !addedPaths.contains(file.path) else {
+        throw IcebergError(.invalidArgument, "'\(file.path)' is both added and removed")
+      }
+    }
+    guard operation == .replace else { return }
+    try validateRowCounts()
+  }
+
+  /// A replacement changes no rows: what goes in must come out.
+  private func validateRowCounts() throws(IcebergError) {
+    let addedRows = added.reduce(Int64(0)) { $0 &+ $1.recordCount }
+    let removedRows = removed.reduce(Int64(0)) { $0 &+ $1.recordCount }
+    guard rowsRemovedByDeletes >= 0, addedRows == removedRows &- rowsRemovedByDeletes else {
+      throw IcebergError(
+        .validationFailed,
+        "a replacement of \(removedRows) rows, \(rowsRemovedByDeletes) of them deleted, adds"
+          + " \(addedRows): rows would be lost or doubled")
+    }
+  }
+
+  /// Checks the added files against the table.
+  func validate(against metadata: TableMetadata) throws(IcebergError) {
+    for file in added {
+      guard let spec = metadata.partitionSpec(id: file.specID) else {
+        throw IcebergError(
+          .invalidArgument,
+          "'\(file.path)' has the partition spec \(file.specID), which the table"
+            + " has not")
+      }
+      guard spec.fields.count == file.partition.count else {
+        throw IcebergError(
+          .invalidArgument,
+          "'\(file.path)' has \(file.partition.count) partition values;"
+            + " the spec has \(spec.fields.count) fields")
+      }
+    }
+    if let dataSequenceNumber {
+      guard (0...metadata.lastSequenceNumber).contains(dataSequenceNumber) else {
+        throw IcebergError(
+          .invalidArgument, "data sequence number \(dataSequenceNumber) is none of the past")
+      }
+    }
+  }
+}

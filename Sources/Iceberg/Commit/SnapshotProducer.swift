@@ -1,0 +1,296 @@
+/// Builds the snapshot of one commit, once an attempt, from the head as it is then.
+///
+/// What does not depend on the head is kept from attempt to attempt: the snapshot id, the new data
+/// manifests (whose sequence numbers are inherited from the list), and rewritten or merged
+/// manifests, which depend only on immutable manifests. The manifest list, the parent, the sequence
+/// number and the totals are made anew each time.
+///
+/// Not thread-safe: it lives inside one commit.
+struct SnapshotProducer {
+  /// One manifest list that was written, and the manifests in it.
+  struct Attempt {
+    var manifestList: String
+    var manifests: Set<String>
+  }
+
+  let snapshotID: Int64
+  let branch: String
+  let change: FileChange
+  let extraSummary: [String: String]
+  private let formatVersion: Int
+  private let commitUUID = RandomIdentifier.uuid()
+  private let store: ManifestStore
+  private(set) var attempts: [Attempt] = []
+  /// The locations of all manifests that this commit wrote.
+  private(set) var writtenManifests: [String] = []
+  private var newManifests: [ManifestFile]?
+  /// By the path of a manifest: what it became without the removed files, and which were in it.
+  private var filtered: [String: Filtered] = [:]
+  /// By the paths of the manifests that went into it.
+  private var merged: [[String]: ManifestFile] = [:]
+
+  private struct Filtered {
+    /// nil when none of the removed files is in the manifest.
+    var manifest: ManifestFile?
+    var removed: [DataFile]
+  }
+
+  init(
+    table: TableMetadata, change: FileChange, branch: String, extraSummary: [String: String],
+    io: FileIO
+  ) throws(IcebergError) {
+    try change.validate()
+    formatVersion = table.formatVersion
+    snapshotID = RandomIdentifier.snapshotID { table.snapshot(id: $0) != nil }
+    self.change = change
+    self.branch = branch
+    self.extraSummary = extraSummary
+    store = ManifestStore(io: io)
+  }
+
+  /// The snapshot on top of the branch's head, with its manifest list written and durable.
+  mutating func produce(
+    _ metadata: TableMetadata, nowMilliseconds: Int64
+  ) throws(IcebergError) -> Snapshot {
+    guard metadata.formatVersion == formatVersion else {
+      throw IcebergError(
+        .validationFailed, "the table's format version changed during the commit: start again")
+    }
+    try change.validate(against: metadata)
+    let head = metadata.snapshot(reference: branch)
+    let existing =
+      try head.map { head throws(IcebergError) in
+        try store.manifests(of: head)
+      } ?? []
+    try DeleteConflicts(metadata: metadata, store: store)
+      .validate(change, head: head, headManifests: existing)
+    var summary = SnapshotSummary()
+    for file in change.added { summary.add(file) }
+    let added = try addedManifests(metadata)
+    var kept = try withoutRemovedFiles(existing, metadata, &summary)
+    kept = try withoutRemovedManifests(kept)
+    var manifests = (added + kept).filter { $0.content == .data }
+    manifests += change.addedManifests.filter { $0.content == .data }
+    if mergesManifests(metadata) { manifests = try merge(manifests, metadata) }
+    manifests += kept.filter { $0.content == .deletes }
+    return try write(manifests, metadata, head: head, summary, nowMilliseconds)
+  }
+
+  private func mergesManifests(_ metadata: TableMetadata) -> Bool {
+    // A rewrite of manifests says itself which ones there are to be.
+    guard change.removedManifests.isEmpty else { return false }
+    let property = metadata.properties["commit.manifest-merge.enabled"]
+    return change.mergesManifests ?? (property?.lowercased() != "false")
+  }
+
+  private mutating func write(
+    _ manifests: [ManifestFile], _ metadata: TableMetadata, head: Snapshot?,
+    _ summary: SnapshotSummary, _ nowMilliseconds: Int64
+  ) throws(IcebergError) -> Snapshot {
+    let location = Location.join(
+      metadata.metadataFolder, "snap-\(snapshotID)-\(attempts.count + 1)-\(commitUUID).avro")
+    // Recorded before it is written: what a failed write leaves behind is cleaned up, too.
+    attempts.append(
+      Attempt(manifestList: location, manifests: Set(manifests.map(\.path))))
+    let sequenceNumber = metadata.lastSequenceNumber + 1
+    let nextRowID = try store.writeList(
+      manifests, to: location, snapshotID: snapshotID, parentSnapshotID: head?.snapshotID,
+      sequenceNumber: sequenceNumber, formatVersion: formatVersion,
+      firstRowID: metadata.nextRowID)
+    // Time never goes backwards along a branch, whatever the clock does.
+    let timestamp = max(
+      nowMilliseconds, metadata.lastUpdatedMilliseconds,
+      head.map { $0.timestampMilliseconds + 1 } ?? 0)
+    var entries = summary.entries(previous: head?.summary)
+    entries.merge(manifestCounts(manifests)) { $1 }
+    entries.merge(extraSummary) { $1 }
+    var snapshot = Snapshot(
+      snapshotID: snapshotID, parentSnapshotID: head?.snapshotID, sequenceNumber: sequenceNumber,
+      timestampMilliseconds: timestamp, manifestList: location, operation: change.operation,
+      summary: entries, schemaID: metadata.currentSchemaID)
+    if formatVersion >= 3 {
+      let first = metadata.nextRowID ?? 0
+      snapshot.firstRowID = first
+      snapshot.addedRows = max(0, (nextRowID ?? first) - first)
+    }
+    return snapshot
+  }
+
+  private func manifestCounts(_ manifests: [ManifestFile]) -> [String: String] {
+    let written = Set(writtenManifests)
+    let created = manifests.count { written.contains($0.path) }
+    guard change.operation == .replace else { return [:] }
+    return [
+      "manifests-created": String(created + change.addedManifests.count),
+      "manifests-kept": String(manifests.count - created - change.addedManifests.count),
+      "manifests-replaced": String(
+        change.removedManifests.count + filtered.values.count { $0.manifest != nil }),
+    ]
+  }
+}
+
+// Manifests that the commit writes.
+extension SnapshotProducer {
+  private mutating func newManifestLocation(_ metadata: TableMetadata) -> String {
+    let location = Location.join(
+      metadata.metadataFolder, "\(commitUUID)-m\(writtenManifests.count).avro")
+    writtenManifests.append(location)
+    return location
+  }
+
+  /// The added files' manifests, one or more a partition spec; the same ones in every attempt.
+  private mutating func addedManifests(
+    _ metadata: TableMetadata
+  ) throws(IcebergError) -> [ManifestFile] {
+    if let newManifests { return newManifests }
+    var manifests: [ManifestFile] = []
+    let bySpec = Dictionary(grouping: change.added) { $0.specID }
+    for (specID, files) in bySpec.sorted(by: { $0.key > $1.key }) {
+      for chunk in ManifestStore.chunks(files, targetSizeBytes: 8 << 20) {
+        let entries = chunk.map { file in
+          ManifestEntry(
+            status: .added, snapshotID: snapshotID, sequenceNumber: change.dataSequenceNumber,
+            fileSequenceNumber: nil, dataFile: file)
+        }
+        let location = newManifestLocation(metadata)
+        manifests.append(
+          try store.write(
+            entries, to: location, specID: specID, metadata: metadata, snapshotID: snapshotID))
+      }
+    }
+    newManifests = manifests
+    return manifests
+  }
+
+  /// The head's manifests with the removed files marked as deleted.
+  private mutating func withoutRemovedFiles(
+    _ existing: [ManifestFile], _ metadata: TableMetadata, _ summary: inout SnapshotSummary
+  ) throws(IcebergError) -> [ManifestFile] {
+    guard !change.removed.isEmpty else {
+      // Manifests without live files have said what they had to say.
+      return existing.filter { $0.hasAddedFiles || $0.hasExistingFiles }
+    }
+    var missing = Set(change.removed.map(\.path))
+    let specIDs = Set(change.removed.map(\.specID))
+    var kept: [ManifestFile] = []
+    for manifest in existing {
+      guard manifest.hasAddedFiles || manifest.hasExistingFiles else { continue }
+      guard manifest.content == .data, specIDs.contains(manifest.partitionSpecID) else {
+        kept.append(manifest)
+        continue
+      }
+      let result = try filter(manifest, metadata)
+      kept.append(result.manifest ?? manifest)
+      for file in result.removed {
+        missing.remove(file.path)
+        summary.remove(file)
+      }
+    }
+    // Somebody else removed or replaced it: adding its rows again would double or resurrect them.
+    guard missing.isEmpty else {
+      throw IcebergError(
+        .validationFailed,
+        "\(missing.count) files to be removed are no longer in the table,"
+          + " for example '\(missing.min() ?? "")'")
+    }
+    return kept
+  }
+
+  private mutating func filter(
+    _ manifest: ManifestFile, _ metadata: TableMetadata
+  ) throws(IcebergError) -> Filtered {
+    if let known = filtered[manifest.path] { return known }
+    let paths = Set(change.removed.map(\.path))
+    var removed: [DataFile] = []
+    var entries: [ManifestEntry] = []
+    for var entry in try store.entries(of: manifest, metadata: metadata) where entry.isLive {
+      if paths.contains(entry.dataFile.path) {
+        entry.status = .deleted
+        entry.snapshotID = snapshotID
+        removed.append(entry.dataFile)
+      } else {
+        entry.status = .existing
+      }
+      entries.append(entry)
+    }
+    var result = Filtered(manifest: nil, removed: removed)
+    if !removed.isEmpty {
+      let location = newManifestLocation(metadata)
+      result.manifest = try store.write(
+        entries, to: location, specID: manifest.partitionSpecID, metadata: metadata,
+        snapshotID: snapshotID)
+    }
+    filtered[manifest.path] = result
+    return result
+  }
+
+  private func withoutRemovedManifests(
+    _ manifests: [ManifestFile]
+  ) throws(IcebergError) -> [ManifestFile] {
+    guard !change.removedManifests.isEmpty else { return manifests }
+    let removed = Set(change.removedManifests.map(\.path))
+    let kept = manifests.filter { !removed.contains($0.path) }
+    guard manifests.count - kept.count == removed.count else {
+      throw IcebergError(
+        .validationFailed, "a manifest to be replaced is no longer in the table: plan again")
+    }
+    let before = ManifestStore.liveFiles(change.removedManifests)
+    let after = ManifestStore.liveFiles(change.addedManifests)
+    guard let before, before == after else {
+      throw IcebergError(
+        .validationFailed,
+        "the new manifests have \(after.map(String.init) ?? "unknown") live"
+          + " files, the replaced ones \(before.map(String.init) ?? "unknown")")
+    }
+    return kept
+  }
+
+  /// Merges small manifests, spec by spec; the order (newest first) stays.
+  private mutating func merge(
+    _ manifests: [ManifestFile], _ metadata: TableMetadata
+  ) throws(IcebergError) -> [ManifestFile] {
+    let plan = ManifestMergePlan(properties: metadata.properties)
+    let newest = manifests.first?.path
+    var result: [ManifestFile] = []
+    let bySpec = Dictionary(grouping: manifests) { $0.partitionSpecID }
+    for (specID, group) in bySpec.sorted(by: { $0.key > $1.key }) {
+      for bin in plan.bins(group) {
+        let holdsNewest = bin.contains { $0.path == newest }
+        guard plan.merges(bin, holdsNewest: holdsNewest) else {
+          result += bin
+          continue
+        }
+        result.append(try mergeBin(bin, specID, metadata))
+      }
+    }
+    return result
+  }
+
+  private mutating func mergeBin(
+    _ bin: [ManifestFile], _ specID: Int32, _ metadata: TableMetadata
+  ) throws(IcebergError) -> ManifestFile {
+    let paths = bin.map(\.path)
+    if let known = merged[paths] { return known }
+    var entries: [ManifestEntry] = []
+    for manifest in bin {
+      for var entry in try store.entries(of: manifest, metadata: metadata) {
+        let isOurs = entry.snapshotID == snapshotID
+        switch entry.status {
+        case .added where isOurs:
+          // Not committed yet: its numbers are inherited when the list is written.
+          entry.sequenceNumber = change.dataSequenceNumber
+          entry.fileSequenceNumber = nil
+        case .deleted where !isOurs: continue
+        case .deleted: break
+        case .added, .existing: entry.status = .existing
+        }
+        entries.append(entry)
+      }
+    }
+    let location = newManifestLocation(metadata)
+    let manifest = try store.write(
+      entries, to: location, specID: specID, metadata: metadata, snapshotID: snapshotID)
+    merged[paths] = manifest
+    return manifest
+  }
+}

@@ -1,0 +1,204 @@
+import Storage
+
+/// One atomic change of a table: files, properties, references and schema, all or nothing.
+///
+/// Built up, then `commit()`. On a conflict everything that depends on the table's head is built
+/// anew on the new head, validations included. Other failures are final: after
+/// `commitStateUnknown` the commit may have happened, and none of its files may be deleted; after
+/// any other error it is proven not to have happened, and the manifests that it wrote are removed
+/// (data files are the caller's).
+public struct TableCommit: Sendable {
+  public typealias Validation = @Sendable (TableMetadata) throws(IcebergError) -> Void
+  public typealias Update = @Sendable (TableMetadata) throws(IcebergError) -> [TableUpdate]
+
+  public let table: Table
+  public var options = CommitOptions()
+  /// The branch that gets the snapshot; one other than main must exist.
+  public var branch = SnapshotReference.main
+  /// Entries for the snapshot's summary, beside the counts.
+  public var summary: [String: String] = [:]
+  var change: FileChange?
+  private var validations: [Validation] = []
+  private var updates: [Update] = []
+
+  init(table: Table) { self.table = table }
+
+  /// Runs a check against the head that the commit builds on, in each attempt. What it throws ends
+  /// the commit.
+  public mutating func validate(_ validation: @escaping Validation) {
+    validations.append(validation)
+  }
+
+  /// Adds metadata updates, computed from the head in each attempt.
+  public mutating func update(_ update: @escaping Update) { updates.append(update) }
+}
+
+// Files.
+extension TableCommit {
+  /// Adds data files. The files must be durable; their paths must be new.
+  ///
+  /// - Parameter mergesManifests: false is the fast append, which leaves existing manifests alone;
+  ///   nil follows the table's `commit.manifest-merge.enabled`, true when absent.
+  public mutating func append(_ files: [DataFile], mergesManifests: Bool? = nil) {
+    var change = change ?? FileChange(operation: .append)
+    change.added += files
+    change.mergesManifests = mergesManifests ?? change.mergesManifests
+    self.change = change
+  }
+
+  /// Replaces data files by others with the same rows: compaction.
+  ///
+  /// - Parameters:
+  ///   - startingSnapshotID: the snapshot that was read; the commit fails when rows of the replaced
+  ///     files were deleted since.
+  ///   - dataSequenceNumber: of the starting snapshot, so that equality deletes committed meanwhile
+  ///     go on to apply; nil makes the rows as new as the commit.
+  ///   - rowsRemovedByDeletes: how many rows the rewrite left out because they were deleted.
+  public mutating func replace(
+    _ removed: [DataFile], with added: [DataFile], startingSnapshotID: Int64,
+    dataSequenceNumber: Int64? = nil, rowsRemovedByDeletes: Int64 = 0
+  ) {
+    var replacement = FileChange(operation: .replace, added: added, removed: removed)
+    replacement.startingSnapshotID = startingSnapshotID
+    replacement.dataSequenceNumber = dataSequenceNumber
+    replacement.rowsRemovedByDeletes = rowsRemovedByDeletes
+    change = replacement
+  }
+
+  /// Removes data files and adds others with other rows; with none added it is a `delete`.
+  public mutating func overwrite(_ removed: [DataFile], with added: [DataFile]) {
+    change = FileChange(
+      operation: added.isEmpty ? .delete : .overwrite, added: added, removed: removed)
+  }
+
+  /// Puts manifests in the place of others that list the same live files.
+  public mutating func replaceManifests(_ removed: [ManifestFile], with added: [ManifestFile]) {
+    var replacement = FileChange(operation: .replace)
+    replacement.removedManifests = removed
+    replacement.addedManifests = added
+    change = replacement
+  }
+}
+
+// The commit itself.
+extension TableCommit {
+  /// Commits, with retries.
+  public func commit() throws(IcebergError) -> CommitResult {
+    var head = try table.refresh()
+    var producer: SnapshotProducer?
+    if let change {
+      producer = try SnapshotProducer(
+        table: head.metadata, change: change, branch: branch, extraSummary: summary, io: table.io)
+    }
+    let retries = options.retries(head.properties)
+    var attempt = 1
+    while true {
+      do {
+        let state = try self.attempt(head, &producer)
+        return try succeed(state, producer, attempt)
+      } catch {
+        switch error.kind {
+        case .commitConflict:
+          guard attempt <= retries else { throw fail(error, producer) }
+        case .commitStateUnknown:
+          if let state = lookUp(producer) { return try succeed(state, producer, attempt) }
+          throw error
+        default: throw fail(error, producer)
+        }
+      }
+      options.pause(options.waitMilliseconds(retry: attempt, head.properties))
+      attempt += 1
+      head = try refresh(after: producer)
+      // A conflict may be the echo of our own success.
+      if let producer, head.metadata.snapshot(id: producer.snapshotID) != nil {
+        return try succeed(head.state, producer, attempt)
+      }
+    }
+  }
+
+  /// One attempt on one head.
+  private func attempt(
+    _ head: Table, _ producer: inout SnapshotProducer?
+  ) throws(IcebergError) -> TableState {
+    let metadata = head.metadata
+    guard metadata.formatVersion >= 2 || change == nil else {
+      throw IcebergError(
+        .unsupported, "tables of format version 1 are only read: upgrade the table to 2")
+    }
+    guard metadata.encryptionKeys.isEmpty else {
+      throw IcebergError(.unsupported, "the table is encrypted, which is not supported")
+    }
+    for validation in validations { try validation(metadata) }
+    var all: [TableUpdate] = []
+    var requirements: [TableRequirement] = [.tableUUID(metadata.tableUUID)]
+    if producer != nil {
+      let reference = metadata.references[branch]
+      guard reference != nil || branch == SnapshotReference.main else {
+        throw IcebergError(.notFound, "the table has no branch '\(branch)'")
+      }
+      guard reference?.kind != .tag else {
+        throw IcebergError(.invalidArgument, "'\(branch)' is a tag, which cannot move")
+      }
+      requirements.append(
+        .referenceSnapshotID(name: branch, reference?.snapshotID))
+      let now = table.clock.nowMicroseconds() / 1000
+      if let snapshot = try producer?.produce(metadata, nowMilliseconds: now) {
+        let moved =
+          reference?.moved(to: snapshot.snapshotID)
+          ?? SnapshotReference(snapshotID: snapshot.snapshotID, kind: .branch)
+        all += [.addSnapshot(snapshot), .setReference(name: branch, moved)]
+      }
+    }
+    for update in updates { all += try update(metadata) }
+    guard !all.isEmpty else { return head.state }
+    return try table.catalog.commit(
+      table.identifier, base: head.state, requirements: requirements, updates: all)
+  }
+
+  /// The table after a conflict. Not to be able to read it proves nothing about earlier attempts,
+  /// but those are known to have failed.
+  private func refresh(after producer: SnapshotProducer?) throws(IcebergError) -> Table {
+    do { return try table.refresh() } catch { throw fail(error, producer) }
+  }
+
+  /// After an unknown outcome: the table's state if our snapshot is in it.
+  private func lookUp(_ producer: SnapshotProducer?) -> TableState? {
+    guard let producer else { return nil }
+    for check in 0..<options.statusCheckCount {
+      if check > 0 { options.pause(min(1000 << Int64(check - 1), 60_000)) }
+      do {
+        let head = try table.refresh()
+        if head.metadata.snapshot(id: producer.snapshotID) != nil { return head.state }
+      } catch { continue }
+    }
+    return nil
+  }
+
+  private func succeed(
+    _ state: TableState, _ producer: SnapshotProducer?, _ attemptCount: Int
+  ) throws(IcebergError) -> CommitResult {
+    let table = try table.with(state, checking: table.metadata.tableUUID)
+    if let producer { removeSuperseded(producer, table.metadata) }
+    return CommitResult(
+      table: table, snapshotID: producer?.snapshotID, attemptCount: attemptCount)
+  }
+
+  /// Removes what attempts wrote that the committed snapshot does not use. Failing to is no error,
+  /// and when the snapshot cannot be found nothing is removed.
+  private func removeSuperseded(_ producer: SnapshotProducer, _ metadata: TableMetadata) {
+    guard let snapshot = metadata.snapshot(id: producer.snapshotID),
+      let committed = producer.attempts.first(where: { $0.manifestList == snapshot.manifestList })
+    else { return }
+    let lists = producer.attempts.map(\.manifestList).filter { $0 != committed.manifestList }
+    table.io.deleteAll(lists)
+    table.io.deleteAll(producer.writtenManifests.filter { !committed.manifests.contains($0) })
+  }
+
+  /// Cleans up after a commit that is proven not to have happened.
+  private func fail(_ error: IcebergError, _ producer: SnapshotProducer?) -> IcebergError {
+    guard let producer else { return error }
+    table.io.deleteAll(producer.attempts.map(\.manifestList))
+    table.io.deleteAll(producer.writtenManifests)
+    return error.adding("table", table.identifier.description)
+  }
+}
