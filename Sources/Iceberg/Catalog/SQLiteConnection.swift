@@ -20,7 +20,12 @@ struct SQLiteError: Error {
 /// stays open (an open one shows other readers a stale table).
 @safe final class SQLiteConnection {
   private let handle: OpaquePointer
-  private var statements: [String: OpaquePointer] = unsafe [:]
+  private var statements: [String: Statement] = [:]
+
+  /// A prepared statement; finalized with the connection.
+  @safe private struct Statement {
+    let pointer: OpaquePointer
+  }
 
   /// Opens or creates a database in write-ahead mode, in which readers and a writer do not block
   /// one another, with every commit synced.
@@ -41,7 +46,7 @@ struct SQLiteError: Error {
   }
 
   deinit {
-    for unsafestatement in unsafe statements.values { unsafe sqlite3_finalize(statement) }
+    for statement in statements.values { unsafe sqlite3_finalize(statement.pointer) }
     unsafe sqlite3_close_v2(handle)
   }
 
@@ -87,12 +92,12 @@ struct SQLiteError: Error {
   static func pause(milliseconds: Int64) { sqlite3_sleep(Int32(clamping: milliseconds)) }
 
   @unsafe private func prepared(_ sql: String) throws(SQLiteError) -> OpaquePointer {
-    if let statement = unsafe statements[sql] { return unsafe statement }
+    if let statement = statements[sql] { return unsafe statement.pointer }
     var statement: OpaquePointer? = nil
     let result = unsafe sqlite3_prepare_v3(
       handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil)
     guard result == SQLITE_OK, let statement = unsafe statement else { throw error(result) }
-    unsafe statements[sql] = statement
+    statements[sql] = unsafe Statement(pointer: statement)
     return unsafe statement
   }
 
