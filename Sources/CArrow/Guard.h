@@ -1,0 +1,128 @@
+// What every file of the glue shares: the guard that keeps exceptions in, memory pools with a limit,
+// and Arrow's file interfaces over our callbacks.
+#pragma once
+
+#include <atomic>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <new>
+#include <string>
+
+#include <arrow/io/interfaces.h>
+#include <arrow/memory_pool.h>
+#include <arrow/result.h>
+#include <arrow/status.h>
+
+#include "CArrow.h"
+
+namespace carrow {
+
+inline void SetStatus(CArrowStatus* out, int32_t code, const char* message) {
+  if (out == nullptr) return;
+  out->code = code;
+  std::strncpy(out->message, message, sizeof(out->message) - 1);
+  out->message[sizeof(out->message) - 1] = '\0';
+}
+
+inline int32_t CodeOf(const arrow::Status& status) {
+  switch (status.code()) {
+    case arrow::StatusCode::OutOfMemory: return CArrowCodeMemory;
+    case arrow::StatusCode::NotImplemented: return CArrowCodeUnsupported;
+    case arrow::StatusCode::Invalid:
+    case arrow::StatusCode::IOError:
+    case arrow::StatusCode::TypeError:
+    case arrow::StatusCode::KeyError:
+    case arrow::StatusCode::IndexError:
+    case arrow::StatusCode::SerializationError:
+    case arrow::StatusCode::CapacityError: return CArrowCodeInvalid;
+    default: return CArrowCodeOther;
+  }
+}
+
+// Runs `body`, which returns an arrow::Status; exceptions become statuses.
+template <typename Body>
+arrow::Status Catching(Body&& body) noexcept {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    return arrow::Status::OutOfMemory("out of memory");
+  } catch (const std::exception& error) {
+    // Parquet throws its own errors, with Arrow's status in the text where there was one.
+    const char* text = error.what();
+    if (std::strstr(text, "Out of memory") != nullptr || std::strstr(text, "out of memory")) {
+      return arrow::Status::OutOfMemory(text);
+    }
+    return arrow::Status::Invalid(text);
+  } catch (...) {
+    return arrow::Status::UnknownError("an unknown C++ exception");
+  }
+}
+
+// The one way out: true, or false with the status filled in.
+template <typename Body>
+bool Guard(CArrowStatus* out, Body&& body) noexcept {
+  try {
+    arrow::Status status = Catching(std::forward<Body>(body));
+    if (status.ok()) return true;
+    SetStatus(out, CodeOf(status), status.message().c_str());
+  } catch (...) {
+    SetStatus(out, CArrowCodeOther, "out of memory while reporting an error");
+  }
+  return false;
+}
+
+// Counts what is allocated through it and refuses to go beyond a limit. It lives until its owner has
+// dropped it and the last of its allocations is freed, so batches may outlive their reader.
+class LimitedPool final : public arrow::MemoryPool {
+ public:
+  static LimitedPool* Make(int64_t limit) { return new LimitedPool(limit); }
+  void Drop() { Release(); }
+
+  using MemoryPool::Allocate;
+  using MemoryPool::Reallocate;
+  arrow::Status Allocate(int64_t size, int64_t alignment, uint8_t** out) override;
+  arrow::Status Reallocate(int64_t oldSize, int64_t newSize, int64_t alignment,
+                           uint8_t** pointer) override;
+  void Free(uint8_t* buffer, int64_t size, int64_t alignment) override;
+  int64_t bytes_allocated() const override { return allocated_.load(); }
+  int64_t total_bytes_allocated() const override { return total_.load(); }
+  int64_t num_allocations() const override { return allocations_.load(); }
+  std::string backend_name() const override { return "limited"; }
+
+ private:
+  explicit LimitedPool(int64_t limit) : limit_(limit), inner_(arrow::default_memory_pool()) {}
+  arrow::Status Reserve(int64_t bytes);
+  void Release() {
+    if (references_.fetch_sub(1) == 1) delete this;
+  }
+
+  const int64_t limit_;
+  arrow::MemoryPool* const inner_;
+  std::atomic<int64_t> allocated_{0};
+  std::atomic<int64_t> total_{0};
+  std::atomic<int64_t> allocations_{0};
+  std::atomic<int64_t> references_{1};
+};
+
+// The owner's reference to a pool: the first member of whoever uses it, so that it goes last.
+class PoolReference {
+ public:
+  explicit PoolReference(int64_t limit) : pool_(LimitedPool::Make(limit)) {}
+  PoolReference(const PoolReference&) = delete;
+  PoolReference& operator=(const PoolReference&) = delete;
+  ~PoolReference() { pool_->Drop(); }
+  LimitedPool* get() const { return pool_; }
+
+ private:
+  LimitedPool* pool_;
+};
+
+// Takes over the source. A small file is read at once and served from memory.
+arrow::Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenSource(CArrowSource source,
+                                                                       arrow::MemoryPool* pool);
+
+// Takes over the sink; small writes are gathered, `Tell` counts the bytes accepted.
+std::shared_ptr<arrow::io::OutputStream> OpenSink(CArrowSink sink);
+
+}  // namespace carrow

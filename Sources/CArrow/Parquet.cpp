@@ -1,4 +1,0 @@
-#include "CArrow.h"
-#include <arrow/api.h>
-#include <parquet/arrow/reader.h>
-

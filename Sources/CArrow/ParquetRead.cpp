@@ -1,0 +1,158 @@
+#include <utility>
+#include <vector>
+
+#include <arrow/c/bridge.h>
+#include <arrow/record_batch.h>
+#include <arrow/util/key_value_metadata.h>
+#include <parquet/arrow/reader.h>
+#include <parquet/arrow/schema.h>
+#include <parquet/file_reader.h>
+#include <parquet/properties.h>
+
+#include "Normalize.h"
+#include "ParquetFooter.h"
+
+namespace {
+
+using carrow::Guard;
+
+// Everything a scan needs; shared by the handle and its scans, so either may go first.
+struct ReaderState {
+  explicit ReaderState(int64_t memoryLimit) : pool(memoryLimit) {}
+
+  carrow::PoolReference pool;
+  std::unique_ptr<parquet::arrow::FileReader> reader;
+  std::shared_ptr<parquet::FileMetaData> metadata;
+  std::shared_ptr<arrow::Schema> schema;
+};
+
+// Fields of Thrift structures beyond these are no file of ours and no honest file of others.
+constexpr int32_t kThriftStringLimit = 64 << 20;
+constexpr int32_t kThriftContainerLimit = 1 << 20;
+// Column chunks are read in pieces of this size, not whole: memory is bounded by the batch.
+constexpr int64_t kStreamBufferBytes = 256 * 1024;
+
+arrow::Status Open(CArrowSource source, const CArrowParquetReadOptions& options,
+                   ReaderState* state) {
+  arrow::MemoryPool* pool = state->pool.get();
+  ARROW_ASSIGN_OR_RAISE(auto file, carrow::OpenSource(source, pool));
+  parquet::ReaderProperties properties(pool);
+  properties.set_thrift_string_size_limit(kThriftStringLimit);
+  properties.set_thrift_container_size_limit(kThriftContainerLimit);
+  properties.set_page_checksum_verification(options.verifyPageChecksums);
+  if (source.sizeBytes > kStreamBufferBytes) {
+    properties.enable_buffered_stream();
+    properties.set_buffer_size(kStreamBufferBytes);
+  }
+  auto raw = parquet::ParquetFileReader::Open(std::move(file), properties);
+  state->metadata = raw->metadata();
+  parquet::ArrowReaderProperties arrowProperties(/*use_threads=*/false);
+  arrowProperties.set_pre_buffer(false);
+  ARROW_ASSIGN_OR_RAISE(
+      state->reader, parquet::arrow::FileReader::Make(pool, std::move(raw), arrowProperties));
+  std::shared_ptr<arrow::Schema> schema;
+  ARROW_RETURN_NOT_OK(state->reader->GetSchema(&schema));
+  ARROW_ASSIGN_OR_RAISE(state->schema, carrow::NormalizedSchema(*schema));
+  return arrow::Status::OK();
+}
+
+void CollectLeaves(const parquet::arrow::SchemaField& field, std::vector<int>* leaves) {
+  if (field.column_index >= 0) leaves->push_back(field.column_index);
+  for (const auto& child : field.children) CollectLeaves(child, leaves);
+}
+
+arrow::Status Scan(const std::shared_ptr<ReaderState>& state, const int32_t* fields,
+                   int32_t fieldCount, const int32_t* rowGroups, int32_t rowGroupCount,
+                   int64_t batchRows, ArrowArrayStream* out) {
+  const auto& all = state->reader->manifest().schema_fields;
+  std::vector<int> leaves;
+  arrow::FieldVector chosen;
+  for (int32_t index = 0; index < fieldCount; index++) {
+    if (fields[index] < 0 || fields[index] >= static_cast<int32_t>(all.size())) {
+      return arrow::Status::IndexError("no column ", fields[index]);
+    }
+    CollectLeaves(all[static_cast<size_t>(fields[index])], &leaves);
+    chosen.push_back(state->schema->field(fields[index]));
+  }
+  std::vector<int> groups(rowGroups, rowGroups + rowGroupCount);
+  for (int group : groups) {
+    if (group < 0 || group >= state->metadata->num_row_groups()) {
+      return arrow::Status::IndexError("no row group ", group);
+    }
+  }
+  if (batchRows < 1) return arrow::Status::Invalid("a batch has at least one row");
+  state->reader->set_batch_size(batchRows);
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::RecordBatchReader> batches,
+                        state->reader->GetRecordBatchReader(groups, leaves));
+  auto reader = carrow::NormalizingReader(state, std::move(batches),
+                                          arrow::schema(std::move(chosen)), state->pool.get());
+  return arrow::ExportRecordBatchReader(std::move(reader), out);
+}
+
+}  // namespace
+
+struct CArrowParquetReader {
+  std::shared_ptr<ReaderState> state;
+  carrow::Bounds bounds;
+  std::string text;
+};
+
+bool CArrowParquetReaderOpen(CArrowSource source, const CArrowParquetReadOptions* options,
+                             CArrowParquetReader** out, CArrowStatus* status) {
+  return Guard(status, [&]() -> arrow::Status {
+    auto handle = std::make_unique<CArrowParquetReader>();
+    handle->state = std::make_shared<ReaderState>(options->memoryLimitBytes);
+    ARROW_RETURN_NOT_OK(Open(source, *options, handle->state.get()));
+    *out = handle.release();
+    return arrow::Status::OK();
+  });
+}
+
+void CArrowParquetReaderFree(CArrowParquetReader* reader) { delete reader; }
+
+bool CArrowParquetReaderSchema(CArrowParquetReader* reader, ArrowSchema* out,
+                               CArrowStatus* status) {
+  return Guard(status, [&] { return arrow::ExportSchema(*reader->state->schema, out); });
+}
+
+bool CArrowParquetReaderFile(CArrowParquetReader* reader, CArrowParquetFile* out,
+                             CArrowStatus* status) {
+  return Guard(status, [&] { return carrow::DescribeFile(*reader->state->metadata, out); });
+}
+
+bool CArrowParquetReaderRowGroup(CArrowParquetReader* reader, int32_t rowGroup,
+                                 CArrowRowGroup* out, CArrowStatus* status) {
+  return Guard(status, [&] {
+    return carrow::DescribeRowGroup(*reader->state->metadata, rowGroup, out);
+  });
+}
+
+bool CArrowParquetReaderColumnChunk(CArrowParquetReader* reader, int32_t rowGroup, int32_t leaf,
+                                    CArrowColumnChunk* out, CArrowStatus* status) {
+  return Guard(status, [&] {
+    return carrow::DescribeColumnChunk(*reader->state->metadata, rowGroup, leaf, &reader->bounds,
+                                       out);
+  });
+}
+
+bool CArrowParquetReaderMetadata(CArrowParquetReader* reader, const char* key, const char** out,
+                                 int64_t* outLength, CArrowStatus* status) {
+  return Guard(status, [&]() -> arrow::Status {
+    *out = nullptr;
+    *outLength = 0;
+    const auto& metadata = reader->state->metadata->key_value_metadata();
+    if (metadata == nullptr || !metadata->Contains(key)) return arrow::Status::OK();
+    ARROW_ASSIGN_OR_RAISE(reader->text, metadata->Get(key));
+    *out = reader->text.data();
+    *outLength = static_cast<int64_t>(reader->text.size());
+    return arrow::Status::OK();
+  });
+}
+
+bool CArrowParquetReaderScan(CArrowParquetReader* reader, const int32_t* fields,
+                             int32_t fieldCount, const int32_t* rowGroups, int32_t rowGroupCount,
+                             int64_t batchRows, ArrowArrayStream* out, CArrowStatus* status) {
+  return Guard(status, [&] {
+    return Scan(reader->state, fields, fieldCount, rowGroups, rowGroupCount, batchRows, out);
+  });
+}

@@ -1,0 +1,208 @@
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include <arrow/c/bridge.h>
+#include <arrow/record_batch.h>
+#include <arrow/util/key_value_metadata.h>
+#include <parquet/arrow/schema.h>
+#include <parquet/arrow/writer.h>
+#include <parquet/properties.h>
+
+#include "ParquetFooter.h"
+
+namespace {
+
+using carrow::Guard;
+
+arrow::Result<arrow::Compression::type> CompressionOf(int32_t compression) {
+  switch (compression) {
+    case CArrowCompressionNone: return arrow::Compression::UNCOMPRESSED;
+    case CArrowCompressionZstandard: return arrow::Compression::ZSTD;
+    case CArrowCompressionSnappy: return arrow::Compression::SNAPPY;
+    default: return arrow::Status::Invalid("no such compression: ", compression);
+  }
+}
+
+arrow::Result<parquet::Encoding::type> EncodingOf(int32_t encoding) {
+  switch (encoding) {
+    case CArrowEncodingPlain:
+    // The encoding that a full dictionary falls back to.
+    case CArrowEncodingDictionary: return parquet::Encoding::PLAIN;
+    case CArrowEncodingDeltaBinaryPacked: return parquet::Encoding::DELTA_BINARY_PACKED;
+    case CArrowEncodingByteStreamSplit: return parquet::Encoding::BYTE_STREAM_SPLIT;
+    default: return arrow::Status::Invalid("no such encoding: ", encoding);
+  }
+}
+
+void SetFile(const CArrowParquetWriteOptions& options, parquet::WriterProperties::Builder* builder) {
+  builder->max_row_group_length(options.rowGroupRows);
+  builder->data_pagesize(options.pageBytes);
+  builder->version(parquet::ParquetVersion::PARQUET_2_6);
+  builder->created_by(options.createdBy);
+  // Iceberg stores decimals of up to 18 digits as integers.
+  builder->enable_store_decimal_as_integer();
+  if (options.hasPageIndex) builder->enable_write_page_index();
+  if (options.hasPageChecksums) builder->enable_page_checksum();
+}
+
+arrow::Status SetLeaves(const CArrowParquetWriteOptions& options, const arrow::Schema& schema,
+                        parquet::WriterProperties::Builder* builder) {
+  auto defaults = parquet::WriterProperties::Builder().enable_store_decimal_as_integer()->build();
+  std::shared_ptr<parquet::SchemaDescriptor> descriptor;
+  ARROW_RETURN_NOT_OK(parquet::arrow::ToParquetSchema(&schema, *defaults, &descriptor));
+  if (descriptor->num_columns() != options.leafCount) {
+    return arrow::Status::Invalid("options for ", options.leafCount, " leaf columns, not ",
+                                  descriptor->num_columns());
+  }
+  for (int32_t index = 0; index < options.leafCount; index++) {
+    const CArrowLeafOptions& leaf = options.leaves[index];
+    const auto path = descriptor->Column(index)->path();
+    ARROW_ASSIGN_OR_RAISE(auto encoding, EncodingOf(leaf.encoding));
+    if (leaf.encoding == CArrowEncodingDictionary) {
+      builder->enable_dictionary(path);
+    } else {
+      builder->disable_dictionary(path);
+      builder->encoding(path, encoding);
+    }
+    if (!leaf.hasStatistics) builder->disable_statistics(path);
+    if (leaf.hasBloomFilter) {
+      parquet::BloomFilterOptions bloom;
+      if (leaf.distinctCount > 0) {
+        bloom.ndv = static_cast<decltype(bloom.ndv)::value_type>(
+            std::min<int64_t>(leaf.distinctCount, std::numeric_limits<int32_t>::max()));
+      }
+      bloom.fpp = leaf.falsePositiveProbability;
+      builder->enable_bloom_filter(path, bloom);
+    }
+  }
+  return arrow::Status::OK();
+}
+
+}  // namespace
+
+struct CArrowParquetWriter {
+  // No limit: the caller ends row groups; the pool counts what an open one holds.
+  carrow::PoolReference pool{std::numeric_limits<int64_t>::max()};
+  std::shared_ptr<arrow::io::OutputStream> sink;
+  std::shared_ptr<arrow::Schema> schema;
+  std::unique_ptr<parquet::arrow::FileWriter> writer;
+  std::shared_ptr<parquet::FileMetaData> metadata;
+  carrow::Bounds bounds;
+  bool rowGroupIsOpen = false;
+};
+
+namespace {
+
+arrow::Status Open(CArrowSink sink, ArrowSchema* schema, const CArrowParquetWriteOptions& options,
+                   CArrowParquetWriter* handle) {
+  handle->sink = carrow::OpenSink(sink);
+  ARROW_ASSIGN_OR_RAISE(handle->schema, arrow::ImportSchema(schema));
+  parquet::WriterProperties::Builder builder;
+  builder.memory_pool(handle->pool.get());
+  ARROW_ASSIGN_OR_RAISE(auto compression, CompressionOf(options.compression));
+  builder.compression(compression);
+  if (options.compression == CArrowCompressionZstandard) {
+    builder.compression_level(options.compressionLevel);
+  }
+  SetFile(options, &builder);
+  ARROW_RETURN_NOT_OK(SetLeaves(options, *handle->schema, &builder));
+  parquet::ArrowWriterProperties::Builder arrowBuilder;
+  arrowBuilder.set_use_threads(false);
+  ARROW_ASSIGN_OR_RAISE(
+      handle->writer,
+      parquet::arrow::FileWriter::Open(*handle->schema, handle->pool.get(), handle->sink,
+                                       builder.build(), arrowBuilder.build()));
+  if (options.metadataCount > 0) {
+    auto metadata = std::make_shared<arrow::KeyValueMetadata>();
+    for (int32_t index = 0; index < options.metadataCount; index++) {
+      metadata->Append(options.metadataKeys[index], options.metadataValues[index]);
+    }
+    ARROW_RETURN_NOT_OK(handle->writer->AddKeyValueMetadata(metadata));
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status Write(CArrowParquetWriter* handle, ArrowArray* array) {
+  ARROW_ASSIGN_OR_RAISE(auto batch, arrow::ImportRecordBatch(array, handle->schema));
+  if (batch->num_rows() == 0) return arrow::Status::OK();
+  if (!handle->rowGroupIsOpen) {
+    ARROW_RETURN_NOT_OK(handle->writer->NewBufferedRowGroup());
+    handle->rowGroupIsOpen = true;
+  }
+  return handle->writer->WriteRecordBatch(*batch);
+}
+
+arrow::Status Finish(CArrowParquetWriter* handle, CArrowParquetFile* out, int64_t* fileBytes) {
+  ARROW_RETURN_NOT_OK(handle->writer->Close());
+  handle->metadata = handle->writer->metadata();
+  ARROW_RETURN_NOT_OK(handle->sink->Flush());
+  ARROW_ASSIGN_OR_RAISE(*fileBytes, handle->sink->Tell());
+  return carrow::DescribeFile(*handle->metadata, out);
+}
+
+}  // namespace
+
+bool CArrowParquetWriterOpen(CArrowSink sink, ArrowSchema* schema,
+                             const CArrowParquetWriteOptions* options, CArrowParquetWriter** out,
+                             CArrowStatus* status) {
+  bool opened = Guard(status, [&]() -> arrow::Status {
+    auto handle = std::make_unique<CArrowParquetWriter>();
+    ARROW_RETURN_NOT_OK(Open(sink, schema, *options, handle.get()));
+    *out = handle.release();
+    return arrow::Status::OK();
+  });
+  if (schema->release != nullptr) schema->release(schema);
+  return opened;
+}
+
+bool CArrowParquetWriterWrite(CArrowParquetWriter* writer, ArrowArray* batch,
+                              CArrowStatus* status) {
+  bool written = Guard(status, [&] { return Write(writer, batch); });
+  if (batch->release != nullptr) batch->release(batch);
+  return written;
+}
+
+bool CArrowParquetWriterEndRowGroup(CArrowParquetWriter* writer, CArrowStatus* status) {
+  // The next batch begins a row group, which ends the one that is open.
+  return Guard(status, [&]() -> arrow::Status {
+    writer->rowGroupIsOpen = false;
+    return arrow::Status::OK();
+  });
+}
+
+int64_t CArrowParquetWriterBufferedBytes(CArrowParquetWriter* writer) {
+  return writer->pool.get()->bytes_allocated();
+}
+
+bool CArrowParquetWriterFinish(CArrowParquetWriter* writer, CArrowParquetFile* out,
+                               int64_t* fileBytes, CArrowStatus* status) {
+  return Guard(status, [&] { return Finish(writer, out, fileBytes); });
+}
+
+bool CArrowParquetWriterRowGroup(CArrowParquetWriter* writer, int32_t rowGroup,
+                                 CArrowRowGroup* out, CArrowStatus* status) {
+  return Guard(status, [&]() -> arrow::Status {
+    if (writer->metadata == nullptr) return arrow::Status::Invalid("the file is not finished");
+    return carrow::DescribeRowGroup(*writer->metadata, rowGroup, out);
+  });
+}
+
+bool CArrowParquetWriterColumnChunk(CArrowParquetWriter* writer, int32_t rowGroup, int32_t leaf,
+                                    CArrowColumnChunk* out, CArrowStatus* status) {
+  return Guard(status, [&]() -> arrow::Status {
+    if (writer->metadata == nullptr) return arrow::Status::Invalid("the file is not finished");
+    return carrow::DescribeColumnChunk(*writer->metadata, rowGroup, leaf, &writer->bounds, out);
+  });
+}
+
+void CArrowParquetWriterFree(CArrowParquetWriter* writer) {
+  // Destroying an unfinished Parquet writer writes its footer, into a sink that is no longer flushed.
+  (void)carrow::Catching([&]() -> arrow::Status {
+    if (writer != nullptr && writer->metadata == nullptr && writer->sink != nullptr) {
+      ARROW_RETURN_NOT_OK(writer->sink->Abort());
+    }
+    return arrow::Status::OK();
+  });
+  delete writer;
+}

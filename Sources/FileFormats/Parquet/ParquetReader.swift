@@ -1,0 +1,217 @@
+import CArrow
+public import Columnar
+public import Storage
+
+/// How a Parquet file is read.
+public struct ParquetReaderOptions: Hashable, Sendable {
+  /// The most memory that the reader, its scans and the batches not yet released may hold together.
+  /// Default: 1 GiB. A file that expands beyond it gives an error of kind `.memoryLimit`.
+  public var memoryLimitBytes: Int64 = 1 << 30
+  /// Whether the checksums of pages that have them are compared. Default: yes.
+  public var verifiesPageChecksums = true
+
+  public init() {}
+}
+
+/// Reads one Parquet file, with types that Columnar lacks converted (docs of `FileFormats`).
+///
+/// Files of up to 128 KiB are read by one call and kept in memory; of others the footer is read when
+/// opened, and pages as a scan needs them. Everything is validated: a damaged file gives errors.
+///
+/// Used by one thread at a time, scans included; for more threads open more readers.
+@safe public final class ParquetReader {
+  public let path: String
+  public let schema: Schema
+  public let rowCount: Int64
+  public let rowGroups: [ParquetRowGroup]
+  /// The leaf columns, in the order of `columnChunk(rowGroup:leaf:)`.
+  public let leaves: [SchemaLeaf]
+  private let source: FileSource
+  private let handle: OpaquePointer
+
+  public init(
+    file: any File, options: ParquetReaderOptions = ParquetReaderOptions()
+  ) throws(FileFormatError) {
+    let path = file.path
+    let source = FileSource(file)
+    var cOptions = CArrowParquetReadOptions(
+      memoryLimitBytes: options.memoryLimitBytes,
+      verifyPageChecksums: options.verifiesPageChecksums)
+    let cSource: CArrowSource
+    do {
+      unsafe cSource = try source.source()
+    } catch {
+      throw FileFormatError(error, path: path)
+    }
+    var opened: OpaquePointer?
+    try callArrow(path: path, failure: source.failure) {
+      unsafe CArrowParquetReaderOpen(cSource, &cOptions, &opened, &$0)
+    }
+    guard let handle = unsafe opened else {
+      throw FileFormatError(.malformed, path: path, message: "the file could not be opened")
+    }
+    do throws(FileFormatError) {
+      let footer = try unsafe Footer(handle, path: path)
+      schema = footer.schema
+      leaves = footer.leaves
+      rowCount = footer.file.rowCount
+      rowGroups = footer.rowGroups
+    } catch {
+      unsafe CArrowParquetReaderFree(handle)
+      throw error
+    }
+    unsafe self.handle = handle
+    self.path = path
+    self.source = source
+  }
+
+  deinit { unsafe CArrowParquetReaderFree(handle) }
+
+  /// The figures of one leaf column in one row group.
+  public func columnChunk(rowGroup: Int, leaf: Int) throws(FileFormatError) -> ParquetColumnChunk {
+    guard rowGroups.indices.contains(rowGroup), leaves.indices.contains(leaf) else {
+      throw invalid("no column chunk \(rowGroup), \(leaf)")
+    }
+    var chunk = unsafe CArrowColumnChunk()
+    try callArrow(path: path, failure: source.failure) {
+      unsafe CArrowParquetReaderColumnChunk(handle, Int32(rowGroup), Int32(leaf), &chunk, &$0)
+    }
+    return unsafe ParquetColumnChunk(chunk)
+  }
+
+  /// A value of the file's key-value metadata.
+  public func metadata(_ key: String) throws(FileFormatError) -> String? {
+    var text: UnsafePointer<CChar>?
+    var length: Int64 = 0
+    try callArrow(path: path, failure: nil) {
+      unsafe CArrowParquetReaderMetadata(handle, key, &text, &length, &$0)
+    }
+    guard let text = unsafe text else { return nil }
+    return unsafe String(
+      decoding: UnsafeRawBufferPointer(start: text, count: Int(length)), as: UTF8.self)
+  }
+
+  /// The rows, in the order of the file.
+  ///
+  /// - Parameters:
+  ///   - columns: positions of top-level fields, in the order wanted; nil for all, empty for batches
+  ///     that only count rows. No field twice.
+  ///   - rowGroups: which row groups, ascending; nil for all.
+  ///   - batchRows: the most rows of a batch; nil for as many as make about 16 MiB, 65,536 at most.
+  public func batches(
+    columns: [Int]? = nil, rowGroups: [Int]? = nil, batchRows: Int? = nil
+  ) throws(FileFormatError) -> RecordBatchStream {
+    let columns = columns ?? Array(schema.fields.indices)
+    let groups = rowGroups ?? Array(self.rowGroups.indices)
+    guard Set(columns).count == columns.count, columns.allSatisfy(schema.fields.indices.contains)
+    else { throw invalid("no such choice of columns: \(columns)") }
+    guard groups.allSatisfy(self.rowGroups.indices.contains) else {
+      throw invalid("no such row groups: \(groups)")
+    }
+    if let batchRows, batchRows < 1 { throw invalid("a batch has at least one row") }
+    let rows: Int
+    if let batchRows {
+      rows = batchRows
+    } else {
+      rows = try standardBatchRows(columns: columns, rowGroups: groups)
+    }
+    let fields = columns.map { Int32($0) }
+    let groupNumbers = groups.map { Int32($0) }
+    var stream = unsafe ArrowArrayStream()
+    try callArrow(path: path, failure: source.failure) {
+      unsafe CArrowParquetReaderScan(
+        handle, fields, Int32(fields.count), groupNumbers, Int32(groupNumbers.count), Int64(rows),
+        &stream, &$0)
+    }
+    return try unsafe RecordBatchStream(
+      stream, source: source, path: path, schema: Schema(columns.map { schema.fields[$0] }))
+  }
+
+  /// The rows of the fields with these ids, in this order.
+  public func batches(
+    fieldIDs: [Int32], rowGroups: [Int]? = nil, batchRows: Int? = nil
+  ) throws(FileFormatError) -> RecordBatchStream {
+    var columns: [Int] = []
+    for id in fieldIDs {
+      guard let index = schema.index(ofFieldID: id) else { throw invalid("no field with id \(id)") }
+      columns.append(index)
+    }
+    return try batches(columns: columns, rowGroups: rowGroups, batchRows: batchRows)
+  }
+
+  /// So many rows that a batch takes about 16 MiB, going by the first row group.
+  private func standardBatchRows(columns: [Int], rowGroups: [Int]) throws(FileFormatError) -> Int {
+    guard let first = rowGroups.first, self.rowGroups[first].rowCount > 0 else { return 65_536 }
+    let rows = self.rowGroups[first].rowCount
+    var rowBytes: Int64 = 1
+    let wanted = Set(columns)
+    for (index, leaf) in leaves.enumerated() where wanted.contains(leaf.topLevelIndex) {
+      let width = Int64(leaf.field.type.byteWidth ?? 1)
+      if leaf.isRepeated || leaf.field.type.byteWidth == nil {
+        let chunk = try columnChunk(rowGroup: first, leaf: index)
+        rowBytes += max(width, chunk.uncompressedBytes.clamped / rows)
+      } else {
+        rowBytes += width
+      }
+    }
+    return Int(max(64, min(65_536, (Int64(16) << 20) / rowBytes)))
+  }
+
+  private func invalid(_ message: String) -> FileFormatError {
+    FileFormatError(.invalidArgument, path: path, message: message)
+  }
+}
+
+extension Int64 {
+  /// Between zero and a tebibyte: figures of a footer are claims.
+  fileprivate var clamped: Int64 { Swift.min(Swift.max(self, 0), 1 << 40) }
+}
+
+/// What is read of a footer when a file is opened.
+private struct Footer {
+  let schema: Schema
+  let leaves: [SchemaLeaf]
+  let file: CArrowParquetFile
+  let rowGroups: [ParquetRowGroup]
+
+  init(_ handle: OpaquePointer, path: String) throws(FileFormatError) {
+    var file = CArrowParquetFile()
+    try callArrow(path: path, failure: nil) {
+      unsafe CArrowParquetReaderFile(handle, &file, &$0)
+    }
+    var exported = unsafe ArrowSchema()
+    try callArrow(path: path, failure: nil) {
+      unsafe CArrowParquetReaderSchema(handle, &exported, &$0)
+    }
+    let schema = try unsafe importSchema(&exported, path: path)
+    let leaves = schema.leaves
+    guard leaves.count == Int(file.leafCount) else {
+      throw FileFormatError(
+        .malformed, path: path,
+        message: "the schema has \(file.leafCount) leaf columns, not \(leaves.count)")
+    }
+    var rowGroups: [ParquetRowGroup] = []
+    var firstRow: Int64 = 0
+    for index in 0..<file.rowGroupCount {
+      var group = CArrowRowGroup()
+      try callArrow(path: path, failure: nil) {
+        unsafe CArrowParquetReaderRowGroup(handle, index, &group, &$0)
+      }
+      let (next, overflow) = firstRow.addingReportingOverflow(group.rowCount)
+      guard group.rowCount >= 0, !overflow else {
+        throw FileFormatError(
+          .malformed, path: path, message: "row group \(index) has \(group.rowCount) rows")
+      }
+      rowGroups.append(ParquetRowGroup(group, firstRow: firstRow))
+      firstRow = next
+    }
+    guard firstRow == file.rowCount else {
+      throw FileFormatError(
+        .malformed, path: path, message: "\(file.rowCount) rows, but \(firstRow) in the row groups")
+    }
+    self.schema = schema
+    self.leaves = leaves
+    self.file = file
+    self.rowGroups = rowGroups
+  }
+}

@@ -1,0 +1,74 @@
+import CArrow
+
+extension ParquetWriterOptions {
+  /// Calls `body` with the options as the glue takes them; the pointers end with the call.
+  func withCOptions<Result>(
+    _ columns: [ParquetColumnOptions], _ body: (CArrowParquetWriteOptions) -> Result
+  ) -> Result {
+    var options = unsafe CArrowParquetWriteOptions()
+    switch compression {
+    case .none: unsafe options.compression = Int32(CArrowCompressionNone.rawValue)
+    case .snappy: unsafe options.compression = Int32(CArrowCompressionSnappy.rawValue)
+    case .zstandard(let level):
+      unsafe options.compression = Int32(CArrowCompressionZstandard.rawValue)
+      unsafe options.compressionLevel = Int32(clamping: level)
+    }
+    unsafe options.rowGroupRows = Int64(rowGroupRows)
+    unsafe options.pageBytes = Int64(pageBytes)
+    unsafe options.hasPageIndex = hasPageIndex
+    unsafe options.hasPageChecksums = hasPageChecksums
+    unsafe options.leafCount = Int32(columns.count)
+    unsafe options.metadataCount = Int32(metadata.count)
+    let leaves = columns.map(\.cOptions)
+    let texts = metadata.map(\.key) + metadata.map(\.value)
+    return unsafe leaves.withUnsafeBufferPointer { leaves in
+      unsafe options.leaves = leaves.baseAddress
+      return unsafe createdBy.withCString { createdBy in
+        unsafe options.createdBy = createdBy
+        return unsafe withCStrings(texts) { texts in
+          unsafe options.metadataKeys = texts.baseAddress
+          unsafe options.metadataValues = texts.baseAddress.map { unsafe $0 + metadata.count }
+          return unsafe body(options)
+        }
+      }
+    }
+  }
+}
+
+extension ParquetColumnOptions {
+  fileprivate var cOptions: CArrowLeafOptions {
+    var options = CArrowLeafOptions()
+    let encoding: CArrowEncoding =
+      switch encoding {
+      case .plain: CArrowEncodingPlain
+      case .dictionary: CArrowEncodingDictionary
+      case .deltaBinaryPacked: CArrowEncodingDeltaBinaryPacked
+      case .byteStreamSplit: CArrowEncodingByteStreamSplit
+      }
+    options.encoding = Int32(encoding.rawValue)
+    options.hasStatistics = hasStatistics
+    if let bloomFilter {
+      options.hasBloomFilter = true
+      options.distinctCount = Int64(bloomFilter.distinctCount ?? 0)
+      options.falsePositiveProbability = bloomFilter.falsePositiveProbability
+    }
+    return options
+  }
+}
+
+/// Calls `body` with the texts as zero-terminated strings.
+private func withCStrings<Result>(
+  _ texts: [String], _ body: (UnsafeBufferPointer<UnsafePointer<CChar>?>) -> Result
+) -> Result {
+  let copies = unsafe texts.map { text in
+    let bytes = Array(text.utf8CString)
+    let memory = UnsafeMutableBufferPointer<CChar>.allocate(capacity: bytes.count)
+    _ = unsafe memory.initialize(from: bytes)
+    return unsafe memory
+  }
+  defer {
+    for index in unsafe copies.indices { unsafe copies[index].deallocate() }
+  }
+  let pointers = unsafe copies.map { unsafe UnsafePointer($0.baseAddress) }
+  return unsafe pointers.withUnsafeBufferPointer { unsafe body($0) }
+}
