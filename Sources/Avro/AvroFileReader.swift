@@ -1,0 +1,105 @@
+import JSON
+
+/// Reads an object container file from memory: its header, then block by block.
+///
+///     "Obj" 1 | metadata map | sync (16) | { count | size | data | sync }*
+///
+/// Every block's sync marker is compared; a file that ends within a block is an error.
+public struct AvroFileReader: Sendable {
+  /// What one may ask of memory.
+  public struct Limits: Hashable, Sendable {
+    /// The largest block, decompressed; some engines write a whole manifest as one block.
+    public var blockSizeBytes = 256 << 20
+
+    public init() {}
+  }
+
+  /// What the writer put into the header, values as bytes.
+  public let metadata: [String: [UInt8]]
+  public let schema: AvroSchema
+  public let codec: AvroCodec
+
+  private let bytes: [UInt8]
+  private let limits: Limits
+  private let syncMarker: ArraySlice<UInt8>
+  private var position: Int
+
+  private static let syncSize = 16
+
+  /// Reads the header.
+  public init(_ bytes: [UInt8], limits: Limits = Limits()) throws(AvroError) {
+    guard bytes.starts(with: [0x4F, 0x62, 0x6A, 1]) else {
+      throw AvroError("this is no Avro object container file", byteOffset: 0)
+    }
+    var decoder = AvroDecoder(bytes, in: 4..<bytes.count)
+    var metadata: [String: [UInt8]] = [:]
+    while true {
+      let count = try decoder.readBlockCount()
+      if count == 0 { break }
+      for _ in 0..<count {
+        let key = try decoder.readString()
+        metadata[key] = try decoder.readBytes()
+      }
+    }
+    let start = decoder.position
+    guard decoder.remaining >= AvroFileReader.syncSize else {
+      throw AvroError("the header has no sync marker", byteOffset: start)
+    }
+    guard let schemaText = metadata["avro.schema"] else {
+      throw AvroError("the header has no schema")
+    }
+    let codecName = metadata["avro.codec"].map { String(decoding: $0, as: UTF8.self) } ?? "null"
+    guard let codec = AvroCodec(rawValue: codecName) else {
+      throw AvroError("codec '\(codecName)' is not supported")
+    }
+    do {
+      schema = try AvroSchema(json: try JSONValue(parsing: schemaText))
+    } catch let error as JSONError {
+      throw AvroError("the header's schema is no JSON: \(error)")
+    } catch let error as AvroError {
+      throw error
+    } catch {
+      throw AvroError("the header's schema cannot be read: \(error)")
+    }
+    self.metadata = metadata
+    self.codec = codec
+    self.bytes = bytes
+    self.limits = limits
+    position = start + AvroFileReader.syncSize
+    syncMarker = bytes[start..<position]
+  }
+
+  /// A header value as text; nil when it is absent or not UTF-8.
+  public func text(_ key: String) -> String? {
+    metadata[key].flatMap { String(validating: $0, as: UTF8.self) }
+  }
+
+  /// The next block: how many objects it has, and a decoder at the first; nil at the end.
+  public mutating func nextBlock() throws(AvroError) -> (count: Int, decoder: AvroDecoder)? {
+    guard position < bytes.count else { return nil }
+    var header = AvroDecoder(bytes, in: position..<bytes.count)
+    let count = try header.readLong()
+    let size = try header.readLong()
+    guard count >= 0, size >= 0, size <= Int64(header.remaining - AvroFileReader.syncSize) else {
+      throw AvroError("a block of \(count) objects in \(size) bytes", byteOffset: position)
+    }
+    let data = header.position..<(header.position + Int(size))
+    let sync = data.upperBound..<(data.upperBound + AvroFileReader.syncSize)
+    guard bytes[sync].elementsEqual(syncMarker) else {
+      throw AvroError("a block does not end with the sync marker", byteOffset: sync.lowerBound)
+    }
+    position = sync.upperBound
+    let decoder: AvroDecoder
+    if codec == .null {
+      decoder = AvroDecoder(bytes, in: data)
+    } else {
+      decoder = AvroDecoder(
+        try codec.decompress(Array(bytes[data]), limit: limits.blockSizeBytes))
+    }
+    guard count <= Int64(decoder.remaining) else {
+      throw AvroError(
+        "a block of \(count) objects in \(decoder.remaining) bytes", byteOffset: data.lowerBound)
+    }
+    return (Int(count), decoder)
+  }
+}

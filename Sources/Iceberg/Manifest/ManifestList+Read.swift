@@ -1,0 +1,195 @@
+import Avro
+
+extension ManifestList {
+  /// Reads a list of any format version; fields are found by Iceberg field id, so the older names
+  /// and orders of version 1 do not matter.
+  public static func read(_ bytes: [UInt8]) throws(IcebergError) -> [ManifestFile] {
+    do {
+      var file = try AvroFileReader(bytes)
+      let steps = try ManifestListStep.plan(file.schema)
+      var manifests: [ManifestFile] = []
+      while var (count, decoder) = try file.nextBlock() {
+        while count > 0 {
+          manifests.append(try decoder.readManifest(steps))
+          count -= 1
+        }
+        guard decoder.isAtEnd else {
+          throw IcebergError(.invalidMetadata, "a block has bytes after its last manifest")
+        }
+      }
+      return manifests
+    } catch let error as AvroError {
+      throw IcebergError(error)
+    } catch let error as IcebergError {
+      throw error
+    } catch {
+      throw IcebergError(.invalidMetadata, "\(error)")
+    }
+  }
+}
+
+/// What becomes of each field of a manifest list, in the writer's order.
+private enum ManifestListStep {
+  case skip(AvroSchema)
+  case path
+  case length
+  case specID
+  case content(AvroNulls)
+  case number(WritableKeyPath<ManifestFile, Int64>, AvroNulls)
+  case fileCount(WritableKeyPath<ManifestFile, Int32?>, AvroNulls)
+  case rowCount(WritableKeyPath<ManifestFile, Int64?>, AvroNulls)
+  case partitions(AvroNulls, [SummaryStep])
+  case keyMetadata(AvroNulls)
+
+  enum SummaryStep {
+    case skip(AvroSchema)
+    case containsNull
+    case containsNaN(AvroNulls)
+    case bound(WritableKeyPath<PartitionFieldSummary, [UInt8]?>, AvroNulls)
+  }
+
+  static func plan(_ schema: AvroSchema) throws(IcebergError) -> [ManifestListStep] {
+    guard case .record(_, let fields) = schema.shape else {
+      throw IcebergError(.invalidMetadata, "a manifest list must hold records")
+    }
+    var steps: [ManifestListStep] = []
+    var seen: Set<Int32> = []
+    for field in fields {
+      guard let id = field.fieldID, seen.insert(id).inserted else {
+        steps.append(.skip(field.schema))
+        continue
+      }
+      steps.append(try step(id, field))
+    }
+    guard seen.isSuperset(of: [500, 501, 502, 503]) else {
+      throw IcebergError(
+        .invalidMetadata, "a manifest list's schema lacks a path, a length, a spec or a snapshot")
+    }
+    return steps
+  }
+
+  private static func step(_ id: Int32, _ field: AvroField) throws(IcebergError) -> ManifestListStep
+  {
+    func nulls(_ shapes: [AvroSchema.Shape]) throws(IcebergError) -> AvroNulls {
+      try AvroSlot(field).expecting(shapes, field.name)
+    }
+    func required(_ shapes: [AvroSchema.Shape]) throws(IcebergError) {
+      guard try nulls(shapes) == .none else {
+        throw IcebergError(.invalidMetadata, "\(field.name) is optional")
+      }
+    }
+    let integers = AvroSlot.integers
+    switch id {
+    case 500:
+      try required([.string])
+      return .path
+    case 501:
+      try required(integers)
+      return .length
+    case 502:
+      try required(integers)
+      return .specID
+    case 517: return .content(try nulls(integers))
+    case 515: return .number(\.sequenceNumber, try nulls(integers))
+    case 516: return .number(\.minSequenceNumber, try nulls(integers))
+    case 503: return .number(\.addedSnapshotID, try nulls(integers))
+    case 504: return .fileCount(\.addedFilesCount, try nulls(integers))
+    case 505: return .fileCount(\.existingFilesCount, try nulls(integers))
+    case 506: return .fileCount(\.deletedFilesCount, try nulls(integers))
+    case 512: return .rowCount(\.addedRowsCount, try nulls(integers))
+    case 513: return .rowCount(\.existingRowsCount, try nulls(integers))
+    case 514: return .rowCount(\.deletedRowsCount, try nulls(integers))
+    case 520: return .rowCount(\.firstRowID, try nulls(integers))
+    case 519: return .keyMetadata(try nulls([.bytes]))
+    case 507:
+      let slot = try AvroSlot(field)
+      return .partitions(slot.nulls, try summarySteps(try slot.items(field.name)))
+    default: return .skip(field.schema)
+    }
+  }
+
+  private static func summarySteps(_ schema: AvroSchema) throws(IcebergError) -> [SummaryStep] {
+    guard case .record(_, let fields) = schema.shape else {
+      throw IcebergError(.invalidMetadata, "partition summaries must be records")
+    }
+    var steps: [SummaryStep] = []
+    var hasNullFlag = false
+    for field in fields {
+      switch field.fieldID {
+      case 509:
+        guard field.schema.shape == .boolean else {
+          throw IcebergError(.invalidMetadata, "contains_null must be a required boolean")
+        }
+        hasNullFlag = true
+        steps.append(.containsNull)
+      case 518:
+        steps.append(
+          .containsNaN(try AvroSlot(field).expecting([.boolean], field.name)))
+      case 510:
+        steps.append(.bound(\.lowerBound, try AvroSlot(field).expecting([.bytes], field.name)))
+      case 511:
+        steps.append(.bound(\.upperBound, try AvroSlot(field).expecting([.bytes], field.name)))
+      default: steps.append(.skip(field.schema))
+      }
+    }
+    guard hasNullFlag else {
+      throw IcebergError(.invalidMetadata, "partition summaries lack contains_null")
+    }
+    return steps
+  }
+}
+
+extension AvroDecoder {
+  fileprivate mutating func readManifest(
+    _ steps: [ManifestListStep]
+  ) throws(AvroError) -> ManifestFile {
+    var manifest = ManifestFile(
+      path: "", length: 0, partitionSpecID: 0, sequenceNumber: 0, minSequenceNumber: 0,
+      addedSnapshotID: 0)
+    for step in steps {
+      switch step {
+      case .skip(let schema): try skip(schema)
+      case .path: manifest.path = try readString()
+      case .length: manifest.length = try readLong()
+      case .specID: manifest.partitionSpecID = try readInt()
+      case .content(let nulls):
+        let value = try readOptionalInt(nulls) ?? 0
+        guard let content = ManifestContent(rawValue: value) else {
+          throw AvroError("unknown manifest content \(value)", byteOffset: position)
+        }
+        manifest.content = content
+      case .number(let path, let nulls):
+        manifest[keyPath: path] = try readOptionalLong(nulls) ?? 0
+      case .fileCount(let path, let nulls): manifest[keyPath: path] = try readOptionalInt(nulls)
+      case .rowCount(let path, let nulls): manifest[keyPath: path] = try readOptionalLong(nulls)
+      case .partitions(let nulls, let steps):
+        if try readPresence(nulls) { manifest.partitions = try readSummaries(steps) }
+      case .keyMetadata(let nulls): manifest.keyMetadata = try readOptionalBytes(nulls)
+      }
+    }
+    return manifest
+  }
+
+  private mutating func readSummaries(
+    _ steps: [ManifestListStep.SummaryStep]
+  ) throws(AvroError) -> [PartitionFieldSummary] {
+    var summaries: [PartitionFieldSummary] = []
+    while case let count = try readBlockCount(), count > 0 {
+      for _ in 0..<count {
+        var summary = PartitionFieldSummary(containsNull: true)
+        for step in steps {
+          switch step {
+          case .skip(let schema): try skip(schema)
+          case .containsNull: summary.containsNull = try readBoolean()
+          case .containsNaN(let nulls):
+            if try readPresence(nulls) { summary.containsNaN = try readBoolean() }
+          case .bound(let path, let nulls):
+            summary[keyPath: path] = try readOptionalBytes(nulls)
+          }
+        }
+        summaries.append(summary)
+      }
+    }
+    return summaries
+  }
+}
