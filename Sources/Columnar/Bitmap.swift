@@ -72,6 +72,32 @@ public struct BitmapBuilder: Sendable {
     for _ in 0..<left { append(bit) }
   }
 
+  /// Appends `bitCount` bits of `bytes` from bit `offset`: a word a step.
+  public mutating func append(bits bytes: RawSpan, offset: Int, count bitCount: Int) {
+    precondition(offset >= 0 && bitCount >= 0 && (offset + bitCount + 7) / 8 <= bytes.byteCount)
+    var next = offset
+    let end = offset + bitCount
+    while next < end, count & 63 != 0 {
+      append(Bitmap.isSet(bytes, next))
+      next += 1
+    }
+    // Nine bytes hold 64 bits from any bit of the first byte.
+    while next + 64 <= end, next >> 3 + 9 <= bytes.byteCount {
+      let low = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: next >> 3, as: UInt64.self)
+      let shift = UInt64(next & 7)
+      let high = UInt64(bytes.unsafeByte(next >> 3 + 8))
+      let word = shift == 0 ? low : low >> shift | high << (64 - shift)
+      words.append(word)
+      onesCount += word.nonzeroBitCount
+      count += 64
+      next += 64
+    }
+    while next < end {
+      append(Bitmap.isSet(bytes, next))
+      next += 1
+    }
+  }
+
   public subscript(index: Int) -> Bool { words[index >> 6] & (1 << UInt64(index & 63)) != 0 }
 
   /// The bits as a buffer; the builder can go on.
