@@ -2,32 +2,68 @@
 struct ManifestStore {
   let io: FileIO
 
-  private var unsupported: IcebergError {
-    IcebergError(.unsupported, "snapshots with files are not supported yet")
-  }
+  /// The largest manifest or manifest list that is read.
+  static let maximumSizeBytes: Int64 = 1 << 30
 
+  /// The manifests of a snapshot, newest first as its list has them.
   func manifests(of snapshot: Snapshot) throws(IcebergError) -> [ManifestFile] {
-    throw unsupported
+    guard let location = snapshot.manifestList else {
+      throw IcebergError(
+        .unsupported, "snapshot \(snapshot.snapshotID) has no manifest list, only manifests")
+    }
+    do {
+      return try ManifestList.read(
+        try io.readAll(location, maximumSizeBytes: ManifestStore.maximumSizeBytes))
+    } catch { throw error.adding("manifest list", location) }
   }
 
+  /// All entries of a manifest, with what they inherit filled in.
   func entries(
-    of manifest: ManifestFile, metadata: TableMetadata
+    of manifest: ManifestFile, metadata: TableMetadata,
+    statistics: ManifestReader.Statistics = .all
   ) throws(IcebergError) -> [ManifestEntry] {
-    throw unsupported
+    let bytes: [UInt8]
+    do {
+      bytes = try io.readAll(manifest.path, maximumSizeBytes: ManifestStore.maximumSizeBytes)
+    } catch { throw error.adding("manifest", manifest.path) }
+    var reader = try ManifestReader(
+      bytes: bytes, manifest: manifest,
+      spec: metadata.partitionSpec(id: manifest.partitionSpecID), schema: metadata.currentSchema,
+      statistics: statistics)
+    return try reader.readAll()
   }
 
+  /// Writes a manifest, durable when this returns.
   func write(
     _ entries: [ManifestEntry], to location: String, specID: Int32, metadata: TableMetadata,
     snapshotID: Int64
   ) throws(IcebergError) -> ManifestFile {
-    throw unsupported
+    guard let spec = metadata.partitionSpec(id: specID) else {
+      throw IcebergError(.invalidArgument, "the table has no partition spec \(specID)")
+    }
+    var writer = try ManifestWriter(
+      schema: metadata.currentSchema, spec: spec, formatVersion: metadata.formatVersion)
+    for entry in entries { try writer.add(entry) }
+    let (bytes, summary) = try writer.finish()
+    try io.write(location, bytes)
+    return summary.manifestFile(path: location, addedSnapshotID: snapshotID)
   }
 
+  /// Writes a manifest list, durable when this returns.
+  ///
+  /// - Returns: the first row id that is free after it; nil where no row ids are assigned.
   func writeList(
     _ manifests: [ManifestFile], to location: String, snapshotID: Int64,
     parentSnapshotID: Int64?, sequenceNumber: Int64, formatVersion: Int, firstRowID: Int64?
   ) throws(IcebergError) -> Int64? {
-    throw unsupported
+    let firstRowID = formatVersion >= 3 ? firstRowID ?? 0 : nil
+    let bytes = try ManifestList.write(
+      manifests, snapshotID: snapshotID, parentSnapshotID: parentSnapshotID,
+      sequenceNumber: sequenceNumber, formatVersion: formatVersion, firstRowID: firstRowID)
+    try io.write(location, bytes)
+    return try ManifestList.resolve(
+      manifests, snapshotID: snapshotID, sequenceNumber: sequenceNumber, firstRowID: firstRowID
+    ).nextRowID
   }
 }
 
