@@ -1,0 +1,206 @@
+import Storage
+
+/// Removes what a table no longer needs: snapshots past their time, the files that only those spoke
+/// of, and files that nothing speaks of.
+///
+/// Deleting is decided by reachability alone: a file goes if it was reachable before and is not after,
+/// or if it is old and was never reachable. The storage is listed first and the metadata read after
+/// it, so that a file committed in between is seen as reachable. Anything that cannot be read or
+/// compared ends the run with nothing deleted.
+public struct Vacuum: Sendable {
+  public let table: Table
+  public let options: VacuumOptions
+
+  public init(_ table: Table, options: VacuumOptions = VacuumOptions()) {
+    self.table = table
+    self.options = options
+  }
+
+  /// Decides what goes. Changes nothing but for an empty file that it makes and removes in the
+  /// table's folder, to learn the storage's time.
+  public func plan() throws(IcebergError) -> VacuumPlan {
+    try refuseIfNotOurs(table)
+    let orphanAge = try options.orphanAge(table)
+    let names = try TableFileNames(location: table.location, io: table.io)
+    let listing = try TableListing(
+      names, metadata: table.metadata, io: table.io, clock: table.clock)
+    let head = try table.refresh()
+    try refuseIfNotOurs(head)
+    try refuseSharedLocation(head, names, listing)
+    let expiry = try options.expiresSnapshots ? planExpiry(head) : nil
+    let expired = Set(expiry?.expiredSnapshotIDs ?? [])
+    var walker = ReachabilityWalker(names: names, store: ManifestStore(io: head.io))
+    var kept = ReachableFiles()
+    try addRetained(head, except: expired, &walker, &kept)
+    try addNewerMetadata(head, listing, &walker, &kept)
+    var before = kept
+    for snapshot in head.metadata.snapshots where expired.contains(snapshot.snapshotID) {
+      try walker.add(snapshot, of: head.metadata, toleratesMissing: true, to: &before)
+    }
+    for file in head.metadata.statistics + head.metadata.partitionStatistics {
+      try before.insert(file.path, .statistics, names)
+    }
+    var plan = VacuumPlan(
+      tableUUID: head.metadata.tableUUID, expiry: expiry, removedReferenceHeads: [:], files: [],
+      keptCounts: [:], reachableFileCount: kept.kinds.count, skippedCount: listing.skippedCount,
+      orphanCutoffMicroseconds: listing.startedAt.subtractingSaturated(
+        orphanAge.multipliedSaturated(by: 1000)))
+    for name in expiry?.removedReferences ?? [] {
+      plan.removedReferenceHeads[name] = head.metadata.references[name]?.snapshotID
+    }
+    choose(listing, kept: kept, before: before, &plan)
+    return plan
+  }
+
+  private func planExpiry(_ head: Table) throws(IcebergError) -> ExpireSnapshotsPlan {
+    try ExpireSnapshotsPlan(
+      head.metadata,
+      ExpireSnapshotsOptions(
+        nowMilliseconds: head.clock.nowMicroseconds() / 1000,
+        olderThanMilliseconds: options.olderThanMilliseconds, retainLast: options.retainLast,
+        snapshotIDs: options.snapshotIDs, protectedSnapshotIDs: options.protectedSnapshotIDs,
+        tableProperties: head.properties))
+  }
+
+  private func addRetained(
+    _ head: Table, except expired: Set<Int64>, _ walker: inout ReachabilityWalker,
+    _ files: inout ReachableFiles
+  ) throws(IcebergError) {
+    var metadata = head.metadata
+    // Statistics of a snapshot go with it.
+    metadata.statistics.removeAll { expired.contains($0.snapshotID) }
+    metadata.partitionStatistics.removeAll { expired.contains($0.snapshotID) }
+    try files.insertMetadata(metadata, at: head.metadataLocation, walker.names)
+    for snapshot in metadata.snapshots where !expired.contains(snapshot.snapshotID) {
+      try walker.add(snapshot, of: metadata, toleratesMissing: false, to: &files)
+    }
+  }
+
+  private func choose(
+    _ listing: TableListing, kept: ReachableFiles, before: ReachableFiles, _ plan: inout VacuumPlan
+  ) {
+    var listed: Set<String> = []
+    for file in listing.files {
+      listed.insert(file.name)
+      guard !kept.contains(file.name) else { continue }
+      let known = before.kinds[file.name]
+      if known == nil {
+        guard options.removesOrphans else {
+          plan.keptCounts[.orphansNotRemoved, default: 0] += 1
+          continue
+        }
+        // A time that is missing or not past says nothing: such a file counts as young.
+        guard file.modificationTime > 0, file.modificationTime < plan.orphanCutoffMicroseconds
+        else {
+          plan.keptCounts[.young, default: 0] += 1
+          continue
+        }
+      }
+      plan.files.append(
+        VacuumPlan.File(
+          name: file.name,
+          kind: known ?? TableFileKind(guessedFrom: file.name, isBelowData: file.isBelowData),
+          reason: known == nil ? .orphan : .expired, sizeBytes: file.sizeBytes,
+          modificationTimeMicroseconds: file.modificationTime))
+    }
+    for name in before.kinds.keys where !kept.contains(name) && !listed.contains(name) {
+      // Absolute means not below the table; others are gone already, or below another folder.
+      if name.hasPrefix("/") { plan.keptCounts[.elsewhere, default: 0] += 1 }
+    }
+    let order = Dictionary(
+      uniqueKeysWithValues: TableFileKind.deletionOrder.enumerated().map { ($1, $0) })
+    plan.files.sort { first, second in
+      let left = order[first.kind] ?? 0
+      let right = order[second.kind] ?? 0
+      return left == right ? first.name < second.name : left < right
+    }
+  }
+}
+
+// What is refused.
+extension Vacuum {
+  private func refuseIfNotOurs(_ table: Table) throws(IcebergError) {
+    guard table.properties["gc.enabled"]?.lowercased() != "false" else {
+      throw IcebergError(
+        .validationFailed,
+        "the table has gc.enabled=false: its files may be another table's, so none is deleted")
+    }
+    guard table.metadata.encryptionKeys.isEmpty else {
+      throw IcebergError(.unsupported, "the table is encrypted, which is not supported")
+    }
+  }
+
+  /// A second table at, above or below this one's location would lose its files to us.
+  private func refuseSharedLocation(
+    _ head: Table, _ names: TableFileNames, _ listing: TableListing
+  ) throws(IcebergError) {
+    for namespace in try head.catalog.listNamespaces() {
+      for identifier in try head.catalog.listTables(namespace) where identifier != head.identifier {
+        let other = try head.catalog.loadState(identifier).metadata
+        guard try !Location.overlap(other.location, head.location) else {
+          throw IcebergError(
+            .validationFailed,
+            "'\(identifier)' has its files at '\(other.location)', which overlaps with this "
+              + "table's location: nothing is deleted")
+        }
+      }
+    }
+    var known: Set<String> = [try names.name(of: head.metadataLocation)]
+    for entry in head.metadata.metadataLog { known.insert(try names.name(of: entry.metadataFile)) }
+    for file in listing.files where Self.isMetadataFile(file.name) && !known.contains(file.name) {
+      guard let found = try read(file, names, head) else { continue }
+      guard found.tableUUID == head.metadata.tableUUID else {
+        throw IcebergError(
+          .validationFailed,
+          "'\(file.name)' is the metadata of another table in this table's location: nothing is "
+            + "deleted")
+      }
+    }
+  }
+
+  /// A metadata file with a higher number than the catalog's is one that was never committed, or
+  /// the catalog is behind (restored from a copy, say). What it speaks of stays in either case.
+  private func addNewerMetadata(
+    _ head: Table, _ listing: TableListing, _ walker: inout ReachabilityWalker,
+    _ files: inout ReachableFiles
+  ) throws(IcebergError) {
+    guard let current = Self.version(ofMetadataFile: head.metadataLocation) else { return }
+    for file in listing.files where Self.isMetadataFile(file.name) {
+      guard let version = Self.version(ofMetadataFile: file.name), version > current,
+        let newer = try read(file, walker.names, head)
+      else { continue }
+      try files.insertMetadata(newer, at: walker.names.root + "/" + file.name, walker.names)
+      for snapshot in newer.snapshots where head.metadata.snapshot(id: snapshot.snapshotID) == nil {
+        // An attempt that failed has removed its manifest list.
+        try walker.add(snapshot, of: newer, toleratesMissing: true, to: &files)
+      }
+    }
+  }
+
+  /// nil when the file is gone, or was never finished (it is empty).
+  private func read(
+    _ file: TableListing.File, _ names: TableFileNames, _ head: Table
+  ) throws(IcebergError) -> TableMetadata? {
+    do {
+      let bytes = try head.io.readAll(names.root + "/" + file.name)
+      return bytes.isEmpty ? nil : try TableMetadata(fileContent: bytes)
+    } catch {
+      if error.kind == .notFound { return nil }
+      var error = error
+      error.message =
+        "nothing is deleted, since '\(file.name)' may be another table's: \(error.message)"
+      throw error
+    }
+  }
+
+  static func isMetadataFile(_ name: String) -> Bool {
+    name.hasSuffix(".metadata.json") || name.hasSuffix(".metadata.json.gz")
+  }
+
+  /// The number in `00012-<uuid>.metadata.json` or `v12.metadata.json`.
+  static func version(ofMetadataFile location: String) -> Int? {
+    var name = Location.lastComponent(of: location)[...]
+    if name.hasPrefix("v") { name = name.dropFirst() }
+    return Int(name.prefix { $0.isASCII && $0.isNumber })
+  }
+}
