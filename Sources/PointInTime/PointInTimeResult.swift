@@ -138,7 +138,8 @@ public struct PointInTimeResult: Sendable {
             + "not the \(expected) winners' of type \(type)")
       }
     }
-    return try Column.concatenate(taken, type: type)
+    guard !taken.isEmpty else { return .empty(type) }
+    do { return try Column.concatenate(taken) } catch { throw PointInTimeError(error) }
   }
 
   /// One feature of a range of spine rows: the winner's value, or null.
@@ -157,7 +158,8 @@ public struct PointInTimeResult: Sendable {
       let slot = Int(spine.slotOfRow[row])
       taken.append(slot < 0 ? -1 : positions[slot])
     }
-    let column = try winners.taking(taken)
+    let column: Column
+    do { column = try winners.take(taken) } catch { throw PointInTimeError(error) }
     precondition(column.count == range.count, "a training set must have its spine's rows")
     return column
   }
@@ -170,4 +172,8 @@ public struct PointInTimeResult: Sendable {
 
 extension PointInTimeJoin.Best {
   var row: Int { Int(rowAndFlag & ~Self.deletedFlag) }
+}
+
+extension PointInTimeError {
+  fileprivate init(_ error: ColumnSizeError) { self.init(.tooLarge, error.description) }
 }

@@ -1,5 +1,6 @@
 import Columnar
 import PointInTime
+import TestSupport
 import Testing
 
 /// The rules one by one.
@@ -155,7 +156,7 @@ import Testing
   }
 
   @Test func manyMomentsOfOneKeyAreSorted() throws {
-    var random = Seeded(3)
+    var random = SeededGenerator(seed: UInt64(3))
     let times = (0..<1000).map { _ in Int64.random(in: 0..<500, using: &random) }
     let spine = try Spine(keys: [longs(times.map { _ in 1 })], times: longs(times))
     var join = try PointInTimeJoin(spine: spine)

@@ -1,5 +1,6 @@
 import Columnar
 import PointInTime
+import TestSupport
 import Testing
 
 /// The engine against the slow model, on random tables made to collide.
@@ -12,7 +13,7 @@ import Testing
   }
 
   static func makeCase(_ seed: Int) -> Case {
-    var random = Seeded(seed)
+    var random = SeededGenerator(seed: UInt64(seed))
     let shape = KeyShape.allCases.randomElement(using: &random) ?? .string
     let extremes: [Int64] = [.min, .min + 1, -1, 0, 1, .max - 1, .max]
     let isExtreme = Int.random(in: 0..<5, using: &random) == 0
@@ -61,7 +62,7 @@ import Testing
   }
 
   /// Events cut into batches at random, in random order; source = where the batch begins.
-  static func cuts(_ count: Int, _ random: inout Seeded) -> [Range<Int>] {
+  static func cuts(_ count: Int, _ random: inout SeededGenerator) -> [Range<Int>] {
     var ranges: [Range<Int>] = []
     var start = 0
     while start < count {
@@ -75,7 +76,7 @@ import Testing
   @Test(arguments: 0..<8) func everyAnswerEqualsTheSlowModels(part: Int) throws {
     for seed in (part * 250)..<((part + 1) * 250) {
       let example = Self.makeCase(seed)
-      var random = Seeded(seed + 1_000_000)
+      var random = SeededGenerator(seed: UInt64(seed + 1_000_000))
       var join = try Self.join(example)
       for range in Self.cuts(example.events.count, &random) {
         try join.consume(
@@ -95,7 +96,7 @@ import Testing
   @Test func theOrderOfBatchesNeverMatters() throws {
     for seed in 5000..<5100 {
       let example = Self.makeCase(seed)
-      var random = Seeded(seed)
+      var random = SeededGenerator(seed: UInt64(seed))
       // Exact duplicates too: the same rows under two sources.
       let ranges = Self.cuts(example.events.count, &random)
       let feeds = ranges.map { ($0, Int32($0.lowerBound)) } + ranges.map { ($0, Int32(100)) }
@@ -117,7 +118,7 @@ import Testing
     var skipped = 0
     for seed in 7000..<7400 {
       let example = Self.makeCase(seed)
-      var random = Seeded(seed)
+      var random = SeededGenerator(seed: UInt64(seed))
       var join = try Self.join(example)
       let ranges = Self.cuts(example.events.count, &random).sorted { first, second in
         let newest = { (range: Range<Int>) in
