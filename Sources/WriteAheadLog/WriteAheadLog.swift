@@ -1,1 +1,142 @@
-// placeholder
+public import Storage
+
+/// An append-only log of opaque records in one total order: the one place where data becomes durable.
+///
+/// - An append is atomic: after a crash all of its records are there, or none.
+/// - Acknowledged records survive, and no record is kept whose predecessor is lost: what is recovered
+///   is a prefix of what was appended.
+/// - The first failed write or sync poisons the log: after it the disk's content is unknown, and a
+///   second sync would return success for lost bytes. Reads go on.
+///
+/// Thread-safe. One process writes (a lock file); any number may open the log for reading.
+/// Group commit without delay: while one thread writes and syncs, the next group gathers.
+public final class WriteAheadLog: Sendable {
+  public let store: StoreIdentifier
+  public let recovery: RecoveryReport
+  let options: WriteAheadLogOptions
+  let directory: String
+  let fileSystem: any FileSystem
+  let monitor: Monitor<LogState>
+  let tail: LogTail
+  /// All segments by number, for readers.
+  let segments: Lock<[Segment]>
+  /// Where the last replay ended, so that a follower goes on without scanning again.
+  let lastReplay = Lock<ReplayPlace?>(nil)
+  private let lock: (any FileLock)?
+  private let syncThread = Lock<BackgroundThread?>(nil)
+
+  /// Opens the log in `directory`, which is created if need be; checks every frame, and repairs the
+  /// tail if the log was not closed properly. Costs a read of the whole log.
+  public static func open(
+    directory: String, fileSystem: any FileSystem, options: WriteAheadLogOptions = .init()
+  ) throws(WriteAheadLogError) -> WriteAheadLog {
+    var options = options
+    options.segmentCapacityBytes = max(options.segmentCapacityBytes, 8192)
+    var lock: (any FileLock)?
+    do throws(StorageError) {
+      if !options.isReadOnly {
+        try fileSystem.createDirectory(directory, withIntermediates: true)
+        try fileSystem.synchronizeDirectory(StoragePath.directory(of: directory))
+        lock = try fileSystem.lock(StoragePath.join(directory, "LOCK"), holder: "fstore")
+      }
+    } catch { throw .storage(error) }
+    do throws(WriteAheadLogError) {
+      let recovery = Recovery(directory: directory, fileSystem: fileSystem, options: options)
+      if let found = try recovery.run() {
+        return try WriteAheadLog(found, recovery, lock: lock)
+      }
+      guard !options.isReadOnly else {
+        throw .storage(
+          StorageError(
+            .notFound, operation: "open", path: directory, message: "there is no log in it"))
+      }
+      let header = SegmentHeader(
+        segment: 1, store: .random(), firstLSN: 1, salt: .random(in: .min ... .max),
+        predecessorLength: 0, predecessorChain: 0)
+      let segment: Segment
+      do throws(StorageError) {
+        segment = try Segment.create(
+          header, frames: [], capacityBytes: options.segmentCapacityBytes, directory: directory,
+          fileSystem: fileSystem)
+      } catch { throw .storage(error) }
+      var report = RecoveryReport()
+      report.segmentCount = 1
+      let created = Recovery.Result(
+        segments: [segment], endOffset: SegmentHeader.sizeBytes, chain: 0, nextLSN: 1,
+        report: report)
+      return try WriteAheadLog(created, recovery, lock: lock)
+    } catch {
+      lock?.release()
+      throw error
+    }
+  }
+
+  private init(
+    _ found: Recovery.Result, _ recovery: Recovery, lock: (any FileLock)?
+  ) throws(WriteAheadLogError) {
+    let last = found.segments[found.segments.count - 1]
+    store = last.header.store
+    self.recovery = found.report
+    options = recovery.options
+    directory = recovery.directory
+    fileSystem = recovery.fileSystem
+    monitor = Monitor(LogState(nextLSN: found.nextLSN))
+    tail = LogTail(segment: last, endOffset: found.endOffset, chain: found.chain)
+    segments = Lock(found.segments)
+    self.lock = lock
+    if case .interval(let milliseconds) = options.durability, !options.isReadOnly {
+      try startSyncing(everyMilliseconds: milliseconds)
+    }
+  }
+
+  deinit {
+    monitor.withLock { $0.isClosed = true }
+    monitor.broadcast()
+    lock?.release()
+  }
+
+  /// The last LSN given to anything, acknowledged or not; 0 for none.
+  public var lastLSN: LogSequenceNumber { monitor.withLock { $0.nextLSN - 1 } }
+
+  /// Everything up to here is on disk.
+  public var durableLSN: LogSequenceNumber { monitor.withLock { $0.durableLSN } }
+
+  /// Everything up to here can be read: what was acknowledged.
+  public var readableLSN: LogSequenceNumber { monitor.withLock { $0.acknowledgedLSN } }
+
+  /// Syncs what is there, says that the log is complete, and lets others open it. Later appends throw
+  /// `.closed`; reads go on. Closing twice does nothing.
+  public func close() throws(WriteAheadLogError) {
+    let isFirst = monitor.withLock { state in
+      defer { state.isClosing = true }
+      return !state.isClosing
+    }
+    guard isFirst else { return }
+    defer {
+      monitor.withLock { $0.isClosed = true }
+      monitor.broadcast()
+      syncThread.withLock { $0 }?.join()
+      lock?.release()
+    }
+    if options.isReadOnly { return }
+    try synchronize()
+    if monitor.withLock({ $0.isMarkerNeeded }) {
+      _ = try commit(
+        Group(kind: .closed, payload: [], recordCount: 0, lsnCount: 1), isClosing: true)
+    }
+  }
+
+  private func startSyncing(everyMilliseconds milliseconds: Int) throws(WriteAheadLogError) {
+    do throws(StorageError) {
+      let monitor = self.monitor
+      let thread = try BackgroundThread(name: "fstore-sync") { [weak self] in
+        while monitor.wait(timeoutMilliseconds: milliseconds, { $0.isClosed ? true : nil }) == nil {
+          guard let self else { return }
+          // A failure poisons the log, which is how the appenders hear of it.
+          do throws(WriteAheadLogError) { try self.synchronize() } catch { return }
+        }
+      }
+      syncThread.withLock { $0 = thread }
+    } catch { throw .storage(error) }
+  }
+}

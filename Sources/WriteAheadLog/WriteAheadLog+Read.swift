@@ -1,0 +1,148 @@
+internal import Storage
+
+/// Where a replay may go on.
+struct ReplayPlace {
+  var lsn: LogSequenceNumber
+  var segment: UInt32
+  var byteOffset: Int
+}
+
+extension WriteAheadLog {
+  /// Shows the records from `lsn` on, in order, up to what is acknowledged when it begins; also while
+  /// others append. Stops when `body` returns false. Returns the LSN from which to go on.
+  ///
+  /// Reserved ranges are passed over. Going on where the last replay ended costs no search.
+  @discardableResult public func replay(
+    from lsn: LogSequenceNumber,
+    _ body: (LogSequenceNumber, LogPosition, RawSpan) -> Bool
+  ) throws(WriteAheadLogError) -> LogSequenceNumber {
+    let until = readableLSN
+    let segments = self.segments.withLock { $0 }
+    guard lsn <= until else { return lsn }
+    // The last segment that begins at or before it; the first one if it is older than all.
+    var index = segments.lastIndex { $0.header.firstLSN <= lsn } ?? 0
+    var place = ReplayPlace(
+      lsn: segments[index].header.firstLSN, segment: segments[index].header.segment,
+      byteOffset: SegmentHeader.sizeBytes)
+    if let last = lastReplay.withLock({ $0 }), last.lsn == lsn,
+      let known = segments.firstIndex(where: { $0.header.segment == last.segment })
+    {
+      (index, place) = (known, last)
+    }
+    while index < segments.count {
+      let successor = index + 1 < segments.count ? segments[index + 1].header : nil
+      let limit = successor?.predecessorLength ?? segments[index].capacityBytes
+      var scanner = FrameScanner(
+        segments[index], from: place.byteOffset, limit: limit, expectedLSN: place.lsn)
+      if let stop = try replay(
+        &scanner, isLast: successor == nil, from: lsn, until: until, body)
+      {
+        return stop
+      }
+      guard let successor else { break }
+      guard scanner.expectedLSN == successor.firstLSN, scanner.offset == limit else {
+        throw damage(scanner)
+      }
+      index += 1
+      place = ReplayPlace(
+        lsn: successor.firstLSN, segment: successor.segment, byteOffset: SegmentHeader.sizeBytes)
+    }
+    return until + 1
+  }
+
+  /// Goes through one segment; returns where to go on if that is the end of the replay.
+  private func replay(
+    _ scanner: inout FrameScanner, isLast: Bool, from lsn: LogSequenceNumber,
+    until: LogSequenceNumber,
+    _ body: (LogSequenceNumber, LogPosition, RawSpan) -> Bool
+  ) throws(WriteAheadLogError) -> LogSequenceNumber? {
+    let number = scanner.segment.header.segment
+    while scanner.expectedLSN <= until {
+      let step: FrameScanner.Step
+      do throws(StorageError) { step = try scanner.next() } catch { throw .storage(error) }
+      guard case .frame(let header, let byteOffset) = step else {
+        // In the last segment everything acknowledged must be there.
+        if isLast { throw damage(scanner) }
+        return nil
+      }
+      guard header.kind == .records, header.nextLSN > lsn else { continue }
+      var offset = Frame.headerBytes
+      for index in 0..<header.recordCount {
+        let length = Int(scanner.frame.loadLittleEndian(UInt32.self, at: offset))
+        let record = header.firstLSN + Int64(index)
+        let start = offset + LogRecords.recordHeaderBytes
+        if record >= lsn {
+          let position = LogPosition(segment: number, byteOffset: byteOffset + offset)
+          guard body(record, position, scanner.frame.extracting(start..<start + length)) else {
+            return record + 1
+          }
+        }
+        offset += LogRecords.sizeBytes(payload: length)
+      }
+    }
+    let next = scanner.expectedLSN
+    lastReplay.withLock {
+      $0 = ReplayPlace(lsn: next, segment: number, byteOffset: scanner.offset)
+    }
+    return max(next, lsn)
+  }
+
+  private func damage(_ scanner: FrameScanner) -> WriteAheadLogError {
+    .corrupt(
+      path: scanner.segment.file.path, byteOffset: scanner.offset,
+      reason: "LSN \(scanner.expectedLSN) cannot be read")
+  }
+
+  /// Reads one record and checks it: one system call for a small one. `body` gets its LSN and payload.
+  public func read<Result>(
+    at position: LogPosition, _ body: (LogSequenceNumber, RawSpan) -> Result
+  ) throws(WriteAheadLogError) -> Result {
+    let segment = try segment(of: position)
+    let offset = Int64(position.byteOffset)
+    do throws(StorageError) {
+      var bytes = try segment.file.read(count: 1024, at: offset)
+      guard bytes.count >= LogRecords.recordHeaderBytes else {
+        throw StorageError(.inputOutput, operation: "read", path: "", message: "")
+      }
+      let length = Int(bytes.rawSpan.loadLittleEndian(UInt32.self, at: 0))
+      let size = LogRecords.sizeBytes(payload: length)
+      if length <= LogRecords.payloadLimitBytes, size > bytes.count {
+        bytes = try segment.file.read(count: size, at: offset)
+      }
+      if length <= LogRecords.payloadLimitBytes, size <= bytes.count {
+        let record = bytes.rawSpan.extracting(first: size)
+        let checksum = Frame.recordChecksum(record, salt: segment.header.salt)
+        if record.loadLittleEndian(UInt32.self, at: 4) == checksum {
+          let start = LogRecords.recordHeaderBytes
+          return body(
+            record.loadLittleEndian(Int64.self, at: 8), record.extracting(start..<start + length))
+        }
+      }
+    } catch {
+      if !error.path.isEmpty { throw .storage(error) }
+    }
+    throw .corrupt(
+      path: segment.file.path, byteOffset: position.byteOffset,
+      reason: "the record's checksum does not match")
+  }
+
+  private func segment(of position: LogPosition) throws(WriteAheadLogError) -> Segment {
+    let found: Segment? = segments.withLock { segments in
+      guard let first = segments.first?.header.segment, position.segment >= first,
+        position.segment - first < segments.count
+      else { return nil }
+      return segments[Int(position.segment - first)]
+    }
+    guard let found, position.byteOffset >= SegmentHeader.sizeBytes + Frame.headerBytes else {
+      throw .noSuchPosition(position)
+    }
+    return found
+  }
+}
+
+extension WriteAheadLog {
+  public var segmentCount: Int { segments.withLock { $0.count } }
+
+  /// What the segments take on disk.
+  public var sizeBytes: Int { segments.withLock { $0.reduce(0) { $0 + $1.capacityBytes } } }
+}

@@ -1,0 +1,38 @@
+public import Storage
+
+/// Why the log could not be opened, written or read.
+public enum WriteAheadLogError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// A file operation failed; while opening or reading, nothing is harmed.
+  case storage(StorageError)
+  /// Bytes that were once durable are not what was written. `byteOffset` is where the first damage is.
+  case corrupt(path: String, byteOffset: Int, reason: String)
+  /// Writing failed before, so nothing more is written: what the disk holds is only known after the
+  /// log was opened again. Reads go on.
+  case poisoned(cause: StorageError)
+  /// This append failed; whether its records are there is only known after the log was opened again.
+  case appendFailed(cause: StorageError)
+  case closed
+  case openedForReadingOnly
+  /// One record, or one append, has more bytes than a frame may have. Nothing was written.
+  case tooLarge(sizeBytes: Int, limitBytes: Int)
+  /// The position given is none of this log's records.
+  case noSuchPosition(LogPosition)
+
+  public var description: String {
+    switch self {
+    case .storage(let error): error.description
+    case .corrupt(let path, let byteOffset, let reason):
+      "the log is damaged at byte \(byteOffset) of '\(path)': \(reason)"
+    case .poisoned(let cause):
+      "the log takes no more writes since one failed (\(cause)); open it again to go on"
+    case .appendFailed(let cause):
+      "the write failed (\(cause)); open the log again to see whether it is there"
+    case .closed: "the log is closed"
+    case .openedForReadingOnly: "the log was opened for reading only"
+    case .tooLarge(let sizeBytes, let limitBytes):
+      "\(sizeBytes) bytes are more than the \(limitBytes) that one write may have"
+    case .noSuchPosition(let position):
+      "the log has no record at byte \(position.byteOffset) of segment \(position.segment)"
+    }
+  }
+}

@@ -1,0 +1,36 @@
+/// When an append returns.
+public enum Durability: Hashable, Sendable {
+  /// Once the record is on disk.
+  case synchronous
+  /// At once; a sync follows within this time. A crash of the machine loses at most what was appended
+  /// since, always a suffix; a crash of the process loses nothing.
+  case interval(milliseconds: Int)
+}
+
+public struct WriteAheadLogOptions: Hashable, Sendable {
+  /// The size a segment is given in advance: a larger one is created more seldom, a smaller one can be
+  /// cleaned sooner. At least 8 KiB.
+  public var segmentCapacityBytes = 64 << 20
+  /// Acknowledged means on disk, unless the caller chooses otherwise.
+  public var durability = Durability.synchronous
+  /// How much one group commit gathers; a larger group takes longer than its sync.
+  public var groupLimitBytes = 256 << 10
+  /// Opens without the lock, beside a writer, and repairs nothing.
+  public var isReadOnly = false
+
+  public init() {}
+}
+
+/// What opening found and did.
+public struct RecoveryReport: Hashable, Sendable {
+  public var segmentCount = 0
+  public var recordCount = 0
+  /// The log was closed properly (or is new), so nothing had to be copied.
+  public var wasCleanlyClosed = true
+  /// Bytes of an unfinished, never acknowledged write that were cut off.
+  public var tornBytes = 0
+  /// Where those bytes were set aside.
+  public var tornFile: String?
+  /// Records at the tail that were written again, because only the next write proves a sync.
+  public var copiedRecordCount = 0
+}
