@@ -54,7 +54,8 @@ extension Literal {
     case .string: String(validating: bytes, as: UTF8.self).map { .string($0) }
     case .uuid:
       bytes.count == 16 ? .uuid(bytes.reduce(0) { $0 << 8 | UInt128($1) }) : nil
-    case .fixed(let length): bytes.count == length ? .fixed(bytes) : nil
+    // Bounds of long fixed values are truncated by some writers, so shorter ones are fine.
+    case .fixed(let length): bytes.count <= length ? .fixed(bytes) : nil
     case .binary: .binary(bytes)
     case .structure, .list, .map: nil
     }

@@ -251,7 +251,7 @@ enum ManifestFixture {
     #expect(summary.partitions[3].lowerBound == nil)
   }
 
-  @Test func S41_anEmptyTextAndZeroAreValuesNotMissing() throws {
+  @Test func s41AnEmptyTextAndZeroAreValuesNotMissing() throws {
     let fields: [NestedField] = [.optional(1, "s", .string), .optional(2, "n", .int)]
     let spec = PartitionSpec(
       specID: 0,

@@ -1,0 +1,147 @@
+public import Columnar
+
+/// Gathers what a manifest says about a file's columns from the batches that are written to it.
+///
+/// Columns and struct members have counts and bounds; what is inside lists and maps has none.
+/// Bounds hold for every value: NaN is never one, zeros are widened to -0.0 and +0.0, and texts
+/// are shortened outwards. Cost: one pass over each column with metrics.
+public struct MetricsCollector: Sendable {
+  private var columns: [ColumnMetrics]
+  public private(set) var rowCount: Int64 = 0
+
+  public init(schema: TableSchema, configuration: MetricsConfiguration = .init()) {
+    columns = ColumnMetrics.plan(schema.fields, configuration)
+  }
+
+  /// Takes a batch's rows into account. Columns are found by field id; a column of the schema that
+  /// the batch lacks counts as null.
+  public mutating func add(_ batch: RecordBatch) throws(IcebergError) {
+    for index in columns.indices {
+      guard let position = batch.schema.index(ofFieldID: columns[index].field.id) else {
+        columns[index].addMissing(batch.rowCount)
+        continue
+      }
+      try columns[index].add(batch.columns[position], parentPresence: nil)
+    }
+    rowCount += Int64(batch.rowCount)
+  }
+
+  /// Stores the record count, counts and bounds in a file's description.
+  public func apply(to file: inout DataFile) {
+    file.recordCount = rowCount
+    for column in columns { column.apply(to: &file) }
+  }
+}
+
+/// The metrics of one column, or of the members of one struct.
+struct ColumnMetrics: Sendable {
+  let field: NestedField
+  private let mode: MetricsMode
+  /// Members of a struct; empty for anything else.
+  private var members: [ColumnMetrics]
+  private var valueCount: Int64 = 0
+  private var nullCount: Int64 = 0
+  private var nanCount: Int64 = 0
+  /// Texts are kept as bytes until they are stored.
+  private var lower: Literal?
+  private var upper: Literal?
+
+  static func plan(
+    _ fields: [NestedField], _ configuration: MetricsConfiguration
+  ) -> [ColumnMetrics] {
+    fields.compactMap { field in
+      let mode = configuration.mode(ofID: field.id)
+      if case .structure(let children) = field.type {
+        let members = plan(children, configuration)
+        return members.isEmpty ? nil : ColumnMetrics(field, mode, members)
+      }
+      return field.type.isPrimitive && mode != .none ? ColumnMetrics(field, mode, []) : nil
+    }
+  }
+
+  private init(_ field: NestedField, _ mode: MetricsMode, _ members: [ColumnMetrics]) {
+    self.field = field
+    self.mode = mode
+    self.members = members
+  }
+
+  mutating func addMissing(_ count: Int) {
+    valueCount += Int64(count)
+    nullCount += Int64(count)
+    for index in members.indices { members[index].addMissing(count) }
+  }
+
+  /// - Parameter parentPresence: which of the structs around the values are there; nil for all.
+  mutating func add(_ column: Column, parentPresence: [Bool]?) throws(IcebergError) {
+    let presence = column.presence(within: parentPresence)
+    if case .structure(let fields) = column.type, case .structure = field.type {
+      for index in members.indices {
+        let id = members[index].field.id
+        guard let position = fields.firstIndex(where: { $0.fieldID == id }) else {
+          members[index].addMissing(column.count)
+          continue
+        }
+        let range = column.offset..<(column.offset + column.count)
+        try members[index].add(
+          column.children[position].slice(range), parentPresence: presence)
+      }
+      return
+    }
+    guard column.type == field.type.dataType else {
+      throw IcebergError(
+        .invalidArgument, "'\(field.name)' is of \(field.type), its column of \(column.type)")
+    }
+    let absent = presence.map { $0.reduce(0) { $0 + ($1 ? 0 : 1) } } ?? 0
+    valueCount += Int64(column.count)
+    nullCount += Int64(absent)
+    guard absent < column.count else { return }
+    if mode == .counts, field.type != .float, field.type != .double { return }
+    let range = column.range(of: field.type, presence: presence)
+    nanCount += Int64(range.nanCount)
+    guard mode != .counts, let low = range.lower, let high = range.upper else { return }
+    if lower.map({ low.precedes($0) }) ?? true { lower = low }
+    if upper.map({ $0.precedes(high) }) ?? true { upper = high }
+  }
+
+  func apply(to file: inout DataFile) {
+    guard members.isEmpty else {
+      for member in members { member.apply(to: &file) }
+      return
+    }
+    file.valueCounts[field.id] = valueCount
+    file.nullValueCounts[field.id] = nullCount
+    if field.type == .float || field.type == .double { file.nanValueCounts[field.id] = nanCount }
+    file.lowerBounds[field.id] = lower.flatMap { lowerBytes($0) }
+    file.upperBounds[field.id] = upper.flatMap { upperBytes($0) }
+  }
+
+  private func lowerBytes(_ value: Literal) -> [UInt8]? {
+    switch value {
+    case .float(let number): return Literal.float(number == 0 ? -0.0 : number).boundBytes
+    case .double(let number): return Literal.double(number == 0 ? -0.0 : number).boundBytes
+    case .binary(let bytes) where field.type == .string:
+      guard let text = String(validating: bytes, as: UTF8.self) else { return nil }
+      guard case .truncate(let length) = mode else { return bytes }
+      return Array(BoundTruncation.lower(text, codePoints: length).utf8)
+    case .binary(let bytes) where field.type != .uuid:
+      guard case .truncate(let length) = mode else { return bytes }
+      return BoundTruncation.lower(bytes, count: length)
+    default: return value.boundBytes
+    }
+  }
+
+  private func upperBytes(_ value: Literal) -> [UInt8]? {
+    switch value {
+    case .float(let number): return Literal.float(number == 0 ? 0.0 : number).boundBytes
+    case .double(let number): return Literal.double(number == 0 ? 0.0 : number).boundBytes
+    case .binary(let bytes) where field.type == .string:
+      guard let text = String(validating: bytes, as: UTF8.self) else { return nil }
+      guard case .truncate(let length) = mode else { return bytes }
+      return BoundTruncation.upper(text, codePoints: length).map { Array($0.utf8) }
+    case .binary(let bytes) where field.type != .uuid:
+      guard case .truncate(let length) = mode else { return bytes }
+      return BoundTruncation.upper(bytes, count: length)
+    default: return value.boundBytes
+    }
+  }
+}
