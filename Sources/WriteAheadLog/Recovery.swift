@@ -130,26 +130,26 @@ struct Recovery {
     }
     let end = scanner.offset
     let lost = scanner.expectedLSN
-    let rest = try readRest(segment, from: end)
+    let (rest, used) = try readRest(segment, from: end)
     var result = Result(
       segments: segments, endOffset: end, chain: chain, nextLSN: lost, report: report)
     guard !rest.isEmpty || !unproven.isEmpty else { return result }
     try refuseProvenDamage(rest, segment, end: end, lost: lost, durableUpTo: durableUpTo)
     result.report.wasCleanlyClosed = false
-    result.report.tornBytes = rest.count
+    result.report.tornBytes = used
     if options.isReadOnly { return result }
-    return try repair(result, rest: rest, unproven: unproven)
+    return try repair(result, torn: Array(rest.prefix(used)), unproven: unproven)
   }
 
-  /// What lies between the last valid frame and the zeros that the segment was filled with.
+  /// What follows the last valid frame, and how much of it is not the zeros that the segment was
+  /// filled with. (A frame may end with zeros of its own, so all of it is looked at.)
   private func readRest(
     _ segment: Segment, from end: Int
-  ) throws(WriteAheadLogError) -> [UInt8] {
+  ) throws(WriteAheadLogError) -> (bytes: [UInt8], used: Int) {
     do {
-      var rest = try segment.file.read(count: max(0, segment.capacityBytes - end), at: Int64(end))
+      let rest = try segment.file.read(count: max(0, segment.capacityBytes - end), at: Int64(end))
       let used = rest.lastIndex { $0 != 0 }.map { $0 + 1 } ?? 0
-      rest.removeLast(rest.count - used)
-      return rest
+      return used == 0 ? ([], 0) : (rest, used)
     } catch { throw .storage(error) }
   }
 
@@ -175,14 +175,14 @@ struct Recovery {
   }
 
   private func repair(
-    _ found: Result, rest: [UInt8], unproven: [Found]
+    _ found: Result, torn: [UInt8], unproven: [Found]
   ) throws(WriteAheadLogError) -> Result {
     var result = found
     let segment = found.segments[found.segments.count - 1]
     do throws(StorageError) {
-      if !rest.isEmpty {
+      if !torn.isEmpty {
         let path = segment.file.path + ".torn"
-        try fileSystem.publish(rest, at: path, replacing: true)
+        try fileSystem.publish(torn, at: path, replacing: true)
         result.report.tornFile = path
       }
       let cut = unproven.first?.byteOffset ?? found.endOffset

@@ -1,0 +1,405 @@
+import Storage
+
+/// A file system in memory that forgets like a real one.
+///
+/// Fault model: bytes written since the last sync survive a crash by 512-byte sector, each kept or
+/// lost by seed, a sector written several times with any of the states it had; sizes survive or not.
+/// Names created, renamed or removed since the last sync of their directory survive or not, each on
+/// its own. A failed sync marks what it should have written as clean: it stays readable until the
+/// cache is discarded, and later syncs return success without writing it (measured on ext4 and XFS).
+/// Not simulated: links, permissions, several processes.
+public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
+  // Unchecked: everything below is touched under the lock.
+  let state = Lock(State())
+
+  final class Node {
+    /// What a read sees.
+    var live: [UInt8] = []
+    /// What the disk holds.
+    var durable: [UInt8] = []
+    /// Sectors that differ because they were written since the last sync, with the states they had.
+    var dirty: [Int: [[UInt8]]] = [:]
+  }
+
+  struct State {
+    /// Names as they are seen and as the disk holds them; values are files.
+    var names: [String: Node] = [:]
+    var durableNames: [String: Node] = [:]
+    var directories: Set<String> = ["/"]
+    var locks: Set<String> = []
+    var calls = 0
+    var generation = 0
+    var fault: Fault?
+    var isCrashed = false
+    /// What the sync calls were, for mutation checks.
+    var ignoresSynchronization = false
+  }
+
+  /// The call with this number (from 1) fails.
+  public struct Fault: Sendable {
+    public enum Kind: Sendable { case inputOutput, full, crash }
+    public var call: Int
+    public var kind: Kind
+
+    public init(call: Int, kind: Kind) {
+      self.call = call
+      self.kind = kind
+    }
+  }
+
+  static let sector = 512
+
+  public init() {}
+
+  public var calls: Int { state.withLock { $0.calls } }
+
+  public func inject(_ fault: Fault?) {
+    state.withLock {
+      $0.calls = 0
+      $0.fault = fault
+    }
+  }
+
+  /// Makes every sync do nothing, to see that tests notice.
+  public func ignoreSynchronization() { state.withLock { $0.ignoresSynchronization = true } }
+
+  /// A copy of the disk as a process that starts after this moment finds it when the process ended
+  /// but the machine did not: nothing lost, locks gone.
+  public func restarted() -> SimulatedFileSystem {
+    let other = SimulatedFileSystem()
+    state.withLock { state in
+      var fresh: [ObjectIdentifier: Node] = [:]
+      func copied(_ node: Node) -> Node {
+        if let known = fresh[ObjectIdentifier(node)] { return known }
+        let copy = Node()
+        (copy.live, copy.durable, copy.dirty) = (node.live, node.durable, node.dirty)
+        fresh[ObjectIdentifier(node)] = copy
+        return copy
+      }
+      let names = state.names.mapValues(copied)
+      let durableNames = state.durableNames.mapValues(copied)
+      let directories = state.directories
+      other.state.withLock {
+        ($0.names, $0.durableNames, $0.directories) = (names, durableNames, directories)
+      }
+    }
+    return other
+  }
+
+  /// A copy of the disk as it is after the power went: what was not synced survives by chance.
+  public func crashed(seed: UInt64) -> SimulatedFileSystem {
+    var generator = SeededGenerator(seed: seed)
+    // Some crashes keep all, some nothing, most a part.
+    let odds = generator.below(5)
+    func survives() -> Bool {
+      switch odds {
+      case 0: false
+      case 1: true
+      default: generator.oneIn(2)
+      }
+    }
+    return copy(names: { state in
+      var names = state.durableNames
+      for name in Set(state.names.keys).union(state.durableNames.keys).sorted() {
+        if state.names[name] !== state.durableNames[name], survives() {
+          names[name] = state.names[name]
+        }
+      }
+      return names
+    }) { node, _ in
+      var bytes = node.durable
+      for sector in node.dirty.keys.sorted() {
+        guard survives(), let states = node.dirty[sector] else { continue }
+        let content = states[odds == 1 ? states.count - 1 : generator.below(states.count)]
+        let start = sector * SimulatedFileSystem.sector
+        let end = start + content.count
+        if bytes.count < end { bytes += [UInt8](repeating: 0, count: end - bytes.count) }
+        bytes.replaceSubrange(start..<end, with: content)
+      }
+      return bytes
+    }
+  }
+
+  private func copy(
+    names: (State) -> [String: Node] = { $0.names }, _ content: (Node, String) -> [UInt8]
+  ) -> SimulatedFileSystem {
+    let other = SimulatedFileSystem()
+    state.withLock { state in
+      var copied: [String: Node] = [:]
+      for (name, node) in names(state).sorted(by: { $0.key < $1.key }) {
+        let fresh = Node()
+        fresh.live = content(node, name)
+        fresh.durable = fresh.live
+        copied[name] = fresh
+      }
+      let directories = state.directories
+      let result = copied
+      other.state.withLock {
+        $0.names = result
+        $0.durableNames = result
+        $0.directories = directories
+      }
+    }
+    return other
+  }
+
+  /// A file's bytes as they are seen, to look at or to damage.
+  public func bytes(of path: String) -> [UInt8]? { state.withLock { $0.names[path]?.live } }
+
+  public func overwrite(_ path: String, with bytes: [UInt8]) {
+    state.withLock {
+      $0.names[path]?.live = bytes
+      $0.names[path]?.durable = bytes
+      $0.names[path]?.dirty = [:]
+    }
+  }
+
+  public var paths: [String] { state.withLock { $0.names.keys.sorted() } }
+
+  /// Counts a call and fails it if it is the one.
+  static func step(
+    _ state: inout State, _ operation: String, _ path: String
+  ) throws(StorageError) {
+    func failure(_ kind: StorageError.Kind, _ message: String) -> StorageError {
+      StorageError(kind, operation: operation, path: path, errorNumber: 5, message: message)
+    }
+    if state.isCrashed { throw failure(.inputOutput, "the machine is down") }
+    state.calls += 1
+    guard let fault = state.fault, fault.call == state.calls else { return }
+    switch fault.kind {
+    case .inputOutput: throw failure(.inputOutput, "injected")
+    case .full: throw failure(.full, "injected")
+    case .crash:
+      state.isCrashed = true
+      throw failure(.inputOutput, "the machine is down")
+    }
+  }
+
+  public func open(_ path: String, _ mode: OpenMode) throws(StorageError) -> any File {
+    let node = try state.withLock { state throws(StorageError) -> Node in
+      try Self.step(&state, "open", path)
+      if case .create = mode {
+        guard state.names[path] == nil else {
+          throw StorageError(.exists, operation: "create", path: path, message: "exists")
+        }
+        let node = Node()
+        state.names[path] = node
+        return node
+      }
+      guard let node = state.names[path] else {
+        throw StorageError(.notFound, operation: "open", path: path, message: "not found")
+      }
+      return node
+    }
+    return SimulatedFile(path: path, node: node, system: self)
+  }
+
+  public func createDirectory(_ path: String, withIntermediates: Bool) throws(StorageError) {
+    try state.withLock { state throws(StorageError) in
+      try Self.step(&state, "create directory", path)
+      _ = state.directories.insert(path)
+    }
+  }
+
+  public func contentsOfDirectory(_ path: String) throws(StorageError) -> [String] {
+    try state.withLock { state throws(StorageError) in
+      try Self.step(&state, "list", path)
+      return state.names.keys.filter { StoragePath.directory(of: $0) == path }
+        .map { StoragePath.lastComponent(of: $0) }.sorted()
+    }
+  }
+
+  public func information(_ path: String) throws(StorageError) -> FileInformation? {
+    try state.withLock { state throws(StorageError) in
+      try Self.step(&state, "examine", path)
+      if let node = state.names[path] {
+        return FileInformation(
+          sizeBytes: Int64(node.live.count), isDirectory: false, modificationTimeMicroseconds: 0)
+      }
+      guard state.directories.contains(path) else { return nil }
+      return FileInformation(sizeBytes: 0, isDirectory: true, modificationTimeMicroseconds: 0)
+    }
+  }
+
+  public func removeFile(_ path: String) throws(StorageError) -> Bool {
+    try state.withLock { state throws(StorageError) in
+      try Self.step(&state, "remove", path)
+      return state.names.removeValue(forKey: path) != nil
+    }
+  }
+
+  public func removeDirectory(_ path: String) throws(StorageError) -> Bool {
+    try state.withLock { state throws(StorageError) in
+      try Self.step(&state, "remove directory", path)
+      return state.directories.remove(path) != nil
+    }
+  }
+
+  public func rename(
+    _ path: String, to newPath: String, replacing: Bool
+  ) throws(StorageError) {
+    try state.withLock { state throws(StorageError) in
+      try Self.step(&state, "rename", path)
+      guard let node = state.names[path] else {
+        throw StorageError(.notFound, operation: "rename", path: path, message: "not found")
+      }
+      guard replacing || state.names[newPath] == nil else {
+        throw StorageError(.exists, operation: "rename", path: newPath, message: "exists")
+      }
+      state.names[path] = nil
+      state.names[newPath] = node
+    }
+  }
+
+  public func synchronizeDirectory(_ path: String) throws(StorageError) {
+    try state.withLock { state throws(StorageError) in
+      try Self.step(&state, "synchronize directory", path)
+      if state.ignoresSynchronization { return }
+      for name in Set(state.names.keys).union(state.durableNames.keys)
+      where StoragePath.directory(of: name) == path {
+        state.durableNames[name] = state.names[name]
+      }
+    }
+  }
+
+  public func lock(_ path: String, holder: String) throws(StorageError) -> any FileLock {
+    try state.withLock { state throws(StorageError) in
+      try Self.step(&state, "lock", path)
+      guard state.locks.insert(path).inserted else {
+        throw StorageError(.locked, operation: "lock", path: path, message: "held")
+      }
+    }
+    return SimulatedLock(path: path, system: self)
+  }
+
+  public func canonicalPath(_ path: String) throws(StorageError) -> String { path }
+}
+
+final class SimulatedLock: FileLock {
+  private let path: String
+  private let system: SimulatedFileSystem
+
+  init(path: String, system: SimulatedFileSystem) {
+    self.path = path
+    self.system = system
+  }
+
+  func release() { system.state.withLock { _ = $0.locks.remove(path) } }
+}
+
+final class SimulatedFile: File, @unchecked Sendable {
+  // Unchecked: the node is touched under the system's lock.
+  let path: String
+  private let node: SimulatedFileSystem.Node
+  private let system: SimulatedFileSystem
+
+  init(path: String, node: SimulatedFileSystem.Node, system: SimulatedFileSystem) {
+    self.path = path
+    self.node = node
+    self.system = system
+  }
+
+  func size() throws(StorageError) -> Int64 {
+    try system.state.withLock { state throws(StorageError) in
+      try SimulatedFileSystem.step(&state, "examine", path)
+      return Int64(node.live.count)
+    }
+  }
+
+  func read(
+    into buffer: UnsafeMutableRawBufferPointer, at byteOffset: Int64
+  ) throws(StorageError) -> Int {
+    try system.state.withLock { state throws(StorageError) in
+      try SimulatedFileSystem.step(&state, "read", path)
+      let start = min(Int(byteOffset), node.live.count)
+      let count = min(buffer.count, node.live.count - start)
+      buffer.copyBytes(from: node.live[start..<start + count])
+      return count
+    }
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer, at byteOffset: Int64) throws(StorageError) {
+    try system.state.withLock { state throws(StorageError) in
+      var failure: StorageError?
+      var count = bytes.count
+      do throws(StorageError) {
+        try SimulatedFileSystem.step(&state, "write", path)
+      } catch {
+        // A failed write leaves a part of its bytes.
+        failure = error
+        count = bytes.count / 2
+      }
+      let start = Int(byteOffset)
+      let end = start + count
+      if node.live.count < end {
+        node.live += [UInt8](repeating: 0, count: end - node.live.count)
+      }
+      node.live.replaceSubrange(start..<end, with: bytes[..<count])
+      let size = SimulatedFileSystem.sector
+      if count > 0 {
+        for sector in start / size...(end - 1) / size {
+          let content = node.live[sector * size..<min((sector + 1) * size, node.live.count)]
+          node.dirty[sector, default: []].append(Array(content))
+        }
+      }
+      if let failure { throw failure }
+    }
+  }
+
+  func synchronizeData() throws(StorageError) {
+    try system.state.withLock { state throws(StorageError) in
+      do throws(StorageError) {
+        try SimulatedFileSystem.step(&state, "synchronize", path)
+      } catch {
+        // The pages count as clean from now on, though the disk does not have them.
+        if !state.isCrashed { node.dirty = [:] }
+        throw error
+      }
+      if state.ignoresSynchronization { return }
+      let size = SimulatedFileSystem.sector
+      if node.durable.count > node.live.count {
+        node.durable.removeLast(node.durable.count - node.live.count)
+      }
+      for (sector, states) in node.dirty {
+        guard let content = states.last else { continue }
+        let end = sector * size + content.count
+        if node.durable.count < end {
+          node.durable += [UInt8](repeating: 0, count: end - node.durable.count)
+        }
+        node.durable.replaceSubrange(sector * size..<end, with: content)
+      }
+      node.dirty = [:]
+    }
+  }
+
+  func truncate(to sizeBytes: Int64) throws(StorageError) {
+    try system.state.withLock { state throws(StorageError) in
+      try SimulatedFileSystem.step(&state, "truncate", path)
+      let size = Int(sizeBytes)
+      if node.live.count > size {
+        node.live.removeLast(node.live.count - size)
+      } else {
+        node.live += [UInt8](repeating: 0, count: size - node.live.count)
+      }
+      node.dirty = node.dirty.filter { $0.key * SimulatedFileSystem.sector < size }
+    }
+  }
+
+  func discardCache() throws(StorageError) {
+    try system.state.withLock { state throws(StorageError) in
+      try SimulatedFileSystem.step(&state, "discard cache", path)
+      // Dirty pages stay; what only looked clean is read from the disk again.
+      var bytes = node.durable
+      for (sector, states) in node.dirty {
+        guard let content = states.last else { continue }
+        let start = sector * SimulatedFileSystem.sector
+        let end = start + content.count
+        if bytes.count < end { bytes += [UInt8](repeating: 0, count: end - bytes.count) }
+        bytes.replaceSubrange(start..<end, with: content)
+      }
+      node.live = bytes
+    }
+  }
+
+  func close() throws(StorageError) {}
+}
