@@ -64,6 +64,8 @@ struct Recovery {
           try fileSystem.removeFile(StoragePath.join(directory, name))
         }
       }
+      // A writer before may have ended between naming a segment and making the name durable.
+      if !options.isReadOnly { try fileSystem.synchronizeDirectory(directory) }
       return numbers.sorted()
     } catch { throw .storage(error) }
   }

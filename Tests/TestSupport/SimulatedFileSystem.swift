@@ -98,7 +98,7 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
       default: generator.oneIn(2)
       }
     }
-    return copy(names: { state in
+    func surviving(_ state: State) -> [String: Node] {
       var names = state.durableNames
       for name in Set(state.names.keys).union(state.durableNames.keys).sorted() {
         if state.names[name] !== state.durableNames[name], survives() {
@@ -106,7 +106,8 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
         }
       }
       return names
-    }) { node, _ in
+    }
+    return copy(names: surviving) { node, _ in
       var bytes = node.durable
       for sector in node.dirty.keys.sorted() {
         guard survives(), let states = node.dirty[sector] else { continue }

@@ -149,6 +149,17 @@ func recoveredRecords(
         let files = SimulatedFileSystem()
         files.inject(.init(call: call, kind: kind))
         let (history, _) = runWorkload(files, seed: seed, options: options)
+        // A new process goes on where the failed one stopped; then the power goes.
+        let next = files.restarted()
+        do {
+          let log = try WriteAheadLog.open(directory: "/log", fileSystem: next, options: options)
+          _ = try log.append(LogRecords([[255]]))
+        }
+        for crash in 0..<3 as Range<UInt64> {
+          let records = try recoveredRecords(next.crashed(seed: crash), options: options)
+          #expect(records.last == [255], "seed \(seed), call \(call)")
+          #expect(violation(records.dropLast(), history) == nil, "seed \(seed), call \(call)")
+        }
         for disk in [files.restarted(), files.crashed(seed: seed &+ UInt64(call))] {
           let records = try recoveredRecords(disk, options: options)
           #expect(violation(records, history) == nil, "seed \(seed), call \(call)")
