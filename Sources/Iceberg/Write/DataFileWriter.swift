@@ -1,0 +1,237 @@
+public import Columnar
+public import FileFormats
+import Storage
+
+/// Writes the rows of a table into new data files: Parquet, durable, with metrics, one file or more
+/// a partition.
+///
+/// The files belong to nobody until a commit adds them; `abandon` removes them. Memory: what the
+/// Parquet writers of the open partitions buffer. Used by one thread at a time.
+public final class DataFileWriter {
+  public struct Options: Sendable {
+    /// The name of the file below its folder; nil gives `<uuid>.parquet`. Only for what comes to
+    /// one file: a second one gets a suffix.
+    public var fileName: String?
+    /// Where a file is ended and another begun; nil follows `write.target-file-size-bytes`,
+    /// 512 MiB when absent.
+    public var targetFileSizeBytes: Int64?
+    /// The sort order that the rows are written in, if they are.
+    public var sortOrderID: Int32?
+    /// Open files at a time, when rows of many partitions come mixed. The one with the most rows is
+    /// ended to make room.
+    public var maximumOpenFiles = 32
+    public var parquet = ParquetWriterOptions()
+
+    public init() {}
+  }
+
+  private struct Key: Hashable {
+    var partition: [Literal?]
+  }
+
+  private let table: Table
+  private let spec: PartitionSpec
+  private let schema: TableSchema
+  private let columns: Schema
+  private let options: Options
+  private let targetFileSizeBytes: Int64
+  private let metrics: MetricsConfiguration
+  private var open: [Key: OpenDataFile] = [:]
+  private var finished: [DataFile] = []
+  private var fileCount = 0
+
+  /// Rows go under the table's current schema and default partition spec.
+  public init(_ table: Table, options: Options = Options()) throws(IcebergError) {
+    self.table = table
+    self.options = options
+    spec = table.metadata.defaultPartitionSpec
+    schema = table.schema
+    columns = table.schema.columnarSchema
+    for field in spec.fields {
+      if case .unknown(let text) = field.transform {
+        throw IcebergError(.unsupported, "cannot write with the unknown transform '\(text)'")
+      }
+    }
+    let property = table.properties["write.target-file-size-bytes"].flatMap { Int64($0) }
+    targetFileSizeBytes = max(1, options.targetFileSizeBytes ?? property ?? 512 << 20)
+    metrics = MetricsConfiguration(
+      properties: table.properties, schema: table.schema,
+      sortOrder: table.metadata.defaultSortOrder)
+  }
+
+  /// Adds rows; the columns are those of the table's schema, in its order.
+  public func write(_ batch: RecordBatch) throws(IcebergError) {
+    guard batch.rowCount > 0 else { return }
+    let batch = try conform(batch)
+    guard !spec.fields.isEmpty else { return try write(batch, to: Key(partition: [])) }
+    for (key, rows) in try split(batch) {
+      if rows.count == batch.rowCount {
+        try write(batch, to: key)
+      } else {
+        do { try write(try batch.take(rows), to: key) } catch let error as IcebergError {
+          throw error
+        } catch {
+          throw IcebergError(.invalidArgument, "\(error)")
+        }
+      }
+    }
+  }
+
+  /// Ends all files.
+  ///
+  /// - Returns: the files, durable, in the order in which they were ended.
+  public func finish() throws(IcebergError) -> [DataFile] {
+    for key in open.keys.sorted(by: { $0.partition.description < $1.partition.description }) {
+      try end(key)
+    }
+    return finished
+  }
+
+  /// Removes everything that was written.
+  public func abandon() {
+    for file in open.values { table.io.abandon(file.file) }
+    open = [:]
+    table.io.deleteAll(finished.map(\.path))
+    finished = []
+  }
+
+  /// The batch with the table's field ids; names and types must be those of the table.
+  private func conform(_ batch: RecordBatch) throws(IcebergError) -> RecordBatch {
+    if batch.schema == columns { return batch }
+    guard batch.columns.count == columns.fields.count else {
+      throw IcebergError(
+        .invalidArgument,
+        "a batch of \(batch.columns.count) columns for a table of"
+          + " \(columns.fields.count)")
+    }
+    for (field, own) in zip(batch.schema.fields, columns.fields) {
+      guard field.name == own.name, field.type == own.type else {
+        throw IcebergError(
+          .invalidArgument,
+          "column '\(field.name)' of \(field.type) in the place of '\(own.name)'"
+            + " of \(own.type)")
+      }
+    }
+    return RecordBatch(schema: columns, columns: batch.columns, rowCount: batch.rowCount)
+  }
+
+  /// The rows of each partition, in the order of their first row.
+  private func split(_ batch: RecordBatch) throws(IcebergError) -> [(Key, [Int])] {
+    var values: [(column: Column, type: IcebergType)?] = []
+    for field in spec.fields {
+      guard let index = schema.index(ofID: field.sourceID),
+        let type = field.transform.resultType(of: schema.fields[index].type)
+      else {
+        guard field.transform == .void else {
+          throw IcebergError(
+            .unsupported, "'\(field.name)' comes from no top-level column, which is not supported")
+        }
+        values.append(nil)
+        continue
+      }
+      values.append(
+        (try field.transform.apply(batch.columns[index], type: schema.fields[index].type), type))
+    }
+    var positions: [Key: Int] = [:]
+    var groups: [(Key, [Int])] = []
+    for row in 0..<batch.rowCount {
+      let key = Key(
+        partition: values.map { value in
+          value.flatMap { $0.column.literal(at: row, type: $0.type) }
+        })
+      if let position = positions[key] {
+        groups[position].1.append(row)
+      } else {
+        positions[key] = groups.count
+        groups.append((key, [row]))
+      }
+    }
+    return groups
+  }
+
+  private func write(_ batch: RecordBatch, to key: Key) throws(IcebergError) {
+    if open[key] == nil {
+      if open.count >= max(1, options.maximumOpenFiles),
+        let fullest = open.max(by: { $0.value.rowCount < $1.value.rowCount })?.key
+      {
+        try end(fullest)
+      }
+      open[key] = try OpenDataFile(
+        table.io, location: newLocation(key), columns: columns, parquet: options.parquet,
+        metrics: MetricsCollector(schema: schema, configuration: metrics))
+    }
+    let size = try open[key]?.write(batch) ?? 0
+    if size >= targetFileSizeBytes { try end(key) }
+  }
+
+  private func end(_ key: Key) throws(IcebergError) {
+    guard let file = open.removeValue(forKey: key) else { return }
+    var dataFile = try file.finish(table.io, specID: spec.specID, partition: key.partition)
+    dataFile.sortOrderID = options.sortOrderID
+    finished.append(dataFile)
+  }
+
+  private func newLocation(_ key: Key) -> String {
+    var name = options.fileName ?? "\(RandomIdentifier.uuid()).parquet"
+    if options.fileName != nil, fileCount > 0 {
+      name = (name.stem(before: ".parquet") ?? name) + "-\(fileCount).parquet"
+    }
+    fileCount += 1
+    let folder = PartitionPath.text(spec, key.partition)
+    return Location.join(table.metadata.dataFolder, folder.isEmpty ? name : folder + "/" + name)
+  }
+}
+
+/// A data file that is being written.
+private final class OpenDataFile {
+  let file: any File
+  private let location: String
+  private let writer: ParquetWriter
+  private var metrics: MetricsCollector
+  private(set) var rowCount = 0
+
+  init(
+    _ io: FileIO, location: String, columns: Schema, parquet: ParquetWriterOptions,
+    metrics: MetricsCollector
+  ) throws(IcebergError) {
+    self.location = location
+    self.metrics = metrics
+    let file = try io.create(location)
+    self.file = file
+    do { writer = try ParquetWriter(file: file, schema: columns, options: parquet) } catch {
+      io.abandon(file)
+      throw IcebergError(error)
+    }
+  }
+
+  /// Returns about how large the file would be if it were ended now.
+  func write(_ batch: RecordBatch) throws(IcebergError) -> Int64 {
+    do { try writer.write(batch) } catch { throw IcebergError(error) }
+    try metrics.add(batch)
+    rowCount += batch.rowCount
+    do { return try file.size() + writer.bufferedBytes } catch { throw IcebergError(error) }
+  }
+
+  func finish(
+    _ io: FileIO, specID: Int32, partition: [Literal?]
+  ) throws(IcebergError) -> DataFile {
+    do throws(IcebergError) {
+      let summary: ParquetFileSummary
+      do { summary = try writer.finish() } catch { throw IcebergError(error) }
+      try io.publish(file)
+      var dataFile = DataFile(
+        path: location, specID: specID, partition: partition, recordCount: summary.rowCount,
+        fileSizeInBytes: summary.fileSizeBytes)
+      metrics.apply(to: &dataFile)
+      dataFile.splitOffsets = summary.splitOffsets
+      for column in summary.columns {
+        guard let id = column.leaf.field.fieldID else { continue }
+        dataFile.columnSizes[id] = column.compressedBytes
+      }
+      return dataFile
+    } catch {
+      io.abandon(file)
+      throw error
+    }
+  }
+}
