@@ -168,6 +168,9 @@ extension AvroDecoder {
     }
   }
 
+  /// Passes over bytes or a string.
+  public mutating func skipBytes() throws(AvroError) { _ = try take(try readLength()) }
+
   /// Blocks that tell their size are jumped over.
   private mutating func skipBlocks(
     _ skipItem: (inout AvroDecoder) throws(AvroError) -> Void

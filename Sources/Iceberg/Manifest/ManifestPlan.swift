@@ -26,6 +26,8 @@ struct ManifestPlan: Sendable {
     case nanValueCounts(MapForm)
     case lowerBounds(MapForm)
     case upperBounds(MapForm)
+    case skippedCounts(AvroNulls)
+    case skippedBounds(MapForm)
     case keyMetadata(AvroNulls)
     case splitOffsets(AvroNulls)
     case equalityIDs(AvroNulls)
@@ -168,7 +170,6 @@ struct ManifestPlan: Sendable {
     _ id: Int32, _ field: AvroField, statistics: Bool
   ) throws(IcebergError) -> FileStep? {
     guard [108, 109, 110, 137, 125, 128].contains(id) else { return nil }
-    guard statistics else { return .skip(field.schema) }
     let slot = try AvroSlot(field)
     let values: [AvroSchema.Shape] = id == 125 || id == 128 ? [.bytes] : AvroSlot.integers
     guard case .record(_, let pair) = try slot.items(field.name).shape, pair.count == 2 else {
@@ -181,6 +182,8 @@ struct ManifestPlan: Sendable {
     }
     let form = MapForm(nulls: slot.nulls, isKeyFirst: isKeyFirst)
     switch id {
+    case 125 where !statistics, 128 where !statistics: return .skippedBounds(form)
+    case _ where !statistics: return .skippedCounts(form.nulls)
     case 108: return .columnSizes(form)
     case 109: return .valueCounts(form)
     case 110: return .nullValueCounts(form)

@@ -196,6 +196,8 @@ extension AvroDecoder {
     case .nanValueCounts(let form): try readCounts(form, into: &file.nanValueCounts)
     case .lowerBounds(let form): try readBounds(form, into: &file.lowerBounds)
     case .upperBounds(let form): try readBounds(form, into: &file.upperBounds)
+    case .skippedCounts(let nulls): try skipCounts(nulls)
+    case .skippedBounds(let form): try skipBounds(form)
     case .keyMetadata(let nulls): file.keyMetadata = try readOptionalBytes(nulls)
     case .splitOffsets(let nulls): file.splitOffsets = try readLongs(nulls)
     case .equalityIDs(let nulls):
@@ -255,6 +257,25 @@ extension AvroDecoder {
           let value = try readLong()
           counts[try readInt()] = value
         }
+      }
+    }
+  }
+
+  /// Blocks that tell their size could be jumped over, but no engine writes them.
+  private mutating func skipCounts(_ nulls: AvroNulls) throws(AvroError) {
+    guard try readPresence(nulls) else { return }
+    while case let count = try readBlockCount(), count > 0 {
+      for _ in 0..<(2 * count) { _ = try readLong() }
+    }
+  }
+
+  private mutating func skipBounds(_ form: ManifestPlan.MapForm) throws(AvroError) {
+    guard try readPresence(form.nulls) else { return }
+    while case let count = try readBlockCount(), count > 0 {
+      for _ in 0..<count {
+        if form.isKeyFirst { _ = try readLong() }
+        try skipBytes()
+        if !form.isKeyFirst { _ = try readLong() }
       }
     }
   }
