@@ -150,6 +150,18 @@ import Testing
     #expect(error?.kind == .validationFailed)
   }
 
+  @Test func typesOfFormatVersionThreeAreRefusedInVersionTwo() throws {
+    let warehouse = try Warehouse()
+    var definition = TableDefinition(
+      schema: TableSchema(fields: [.optional(1, "t", .timestamptzNs)]))
+    #expect(throws: IcebergError.self) {
+      try warehouse.catalog.createTable(try TableIdentifier("db.n"), definition)
+    }
+    definition.formatVersion = 3
+    let table = try warehouse.catalog.createTable(try TableIdentifier("db.n"), definition)
+    #expect(table.metadata.formatVersion == 3)
+  }
+
   @Test func s16ConcurrentCommitsLoseNothing() throws {
     let warehouse = try Warehouse()
     let table = try warehouse.table()

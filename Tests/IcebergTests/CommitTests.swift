@@ -401,6 +401,13 @@ final class LyingCatalog: Catalog {
     #expect(result.table.metadata.snapshots.count == 2)
   }
 
+  @Test func s19TheEchoIsRecognisedAfterTheLastAttemptToo() throws {
+    let warehouse = try Warehouse()
+    _ = try warehouse.table(properties: ["commit.retry.num-retries": "0"])
+    let result = try commit([.conflictThoughCommitted], warehouse)
+    #expect(try liveNames(result.table) == ["x.parquet"])
+  }
+
   @Test func s18AfterAnUnknownOutcomeNothingIsDeleted() throws {
     let warehouse = try Warehouse()
     let table = try warehouse.table()

@@ -298,7 +298,7 @@ let day: Int64 = 86_400_000_000
       data += some
     }
     var skipped = 0
-    for _ in 0..<60 {
+    for _ in 0..<25 {
       let expression = Self.randomExpression(&generator)
       var scan = table.newScan()
       scan.filter = expression

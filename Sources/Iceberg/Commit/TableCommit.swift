@@ -99,6 +99,11 @@ extension TableCommit {
       } catch {
         switch error.kind {
         case .commitConflict:
+          head = try refresh(after: error)
+          // A conflict may be the echo of our own success.
+          if let producer, head.metadata.snapshot(id: producer.snapshotID) != nil {
+            return try succeed(head.state, producer, attempt)
+          }
           guard attempt <= retries else { throw fail(error, producer) }
         case .commitStateUnknown:
           if let state = lookUp(producer) { return try succeed(state, producer, attempt) }
@@ -108,11 +113,7 @@ extension TableCommit {
       }
       options.pause(options.waitMilliseconds(retry: attempt, head.properties))
       attempt += 1
-      head = try refresh(after: producer)
-      // A conflict may be the echo of our own success.
-      if let producer, head.metadata.snapshot(id: producer.snapshotID) != nil {
-        return try succeed(head.state, producer, attempt)
-      }
+      head = try table.refresh()
     }
   }
 
@@ -155,10 +156,12 @@ extension TableCommit {
       table.identifier, base: head.state, requirements: requirements, updates: all)
   }
 
-  /// The table after a conflict. Not to be able to read it proves nothing about earlier attempts,
-  /// but those are known to have failed.
-  private func refresh(after producer: SnapshotProducer?) throws(IcebergError) -> Table {
-    do { return try table.refresh() } catch { throw fail(error, producer) }
+  /// The table after a conflict. When it cannot be read, the conflict is what is reported, and
+  /// nothing is cleaned up: whether it was an echo is not known.
+  private func refresh(after conflict: IcebergError) throws(IcebergError) -> Table {
+    do { return try table.refresh() } catch {
+      throw conflict.adding("then", error.description)
+    }
   }
 
   /// After an unknown outcome: the table's state if our snapshot is in it.

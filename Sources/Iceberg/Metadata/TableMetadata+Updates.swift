@@ -126,6 +126,7 @@ private struct MetadataBuilder {
     _ schema: TableSchema, _ lastColumnID: Int32
   ) throws(IcebergError) {
     try schema.validate()
+    if metadata.formatVersion < 3 { try TableMetadata.requireVersion2(schema.fields) }
     guard lastColumnID >= metadata.lastColumnID, schema.highestFieldID <= lastColumnID else {
       throw IcebergError(
         .invalidArgument,

@@ -85,6 +85,7 @@ extension TableMetadata {
       throw IcebergError(.unsupported, "new tables have format version 2 or 3")
     }
     try schema.validate()
+    if formatVersion < 3 { try requireVersion2(schema.fields) }
     let fresh = try schema.withFreshIDs().withID(0)
     let spec = try TableMetadata.freshSpec(partitionSpec, from: schema, to: fresh)
     let order = try TableMetadata.freshOrder(sortOrder, from: schema, to: fresh)
@@ -98,6 +99,21 @@ extension TableMetadata {
       currentSnapshotID: nil, nextRowID: formatVersion == 3 ? 0 : nil, encryptionKeys: [],
       references: [:], snapshots: [], statistics: [], partitionStatistics: [], snapshotLog: [],
       metadataLog: [])
+  }
+
+  /// Refuses what only format version 3 has.
+  static func requireVersion2(_ fields: [NestedField]) throws(IcebergError) {
+    for field in fields {
+      guard field.type != .timestampNs, field.type != .timestamptzNs, field.initialDefault == nil,
+        field.writeDefault == nil
+      else {
+        throw IcebergError(
+          .invalidArgument,
+          "'\(field.name)' of type \(field.type) needs format version 3: it has"
+            + " nanoseconds or a default value")
+      }
+      try requireVersion2(field.type.children)
+    }
   }
 
   /// Properties that speak of the metadata itself and are never stored.

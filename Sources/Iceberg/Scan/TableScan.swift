@@ -19,6 +19,9 @@ public struct TableScan: Sendable {
   public var columns: [String]?
   /// Only rows for which this is true are returned.
   public var filter = FilterExpression.alwaysTrue
+  /// Whether planned files come with their column statistics even when the filter needs none. They
+  /// are most of a manifest.
+  public var includesStatistics = false
 
   init(table: Table) { self.table = table }
 
@@ -104,7 +107,7 @@ extension Table {
 // Planning.
 extension TableScan {
   /// Finds the files that may have matching rows. Without a filter the files come without their
-  /// column statistics, which are most of a manifest and nobody asked for.
+  /// column statistics, unless `includesStatistics` asks for them.
   public func planFiles() throws(IcebergError) -> ScanPlan {
     let snapshot = try snapshot()
     var plan = ScanPlan(snapshot: snapshot)
@@ -120,7 +123,7 @@ extension TableScan {
         expression, spec: spec, schema: metadata.currentSchema)
     }
     let deletes = try deleteIndex(manifests, filters, store)
-    let needsBounds = !expression.fieldIDs.isEmpty
+    let needsBounds = includesStatistics || !expression.fieldIDs.isEmpty
     for manifest in manifests where manifest.content == .data {
       let filter = filters[manifest.partitionSpecID]
       guard filter?.mayMatch(manifest) ?? true else {

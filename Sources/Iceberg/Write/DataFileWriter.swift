@@ -34,6 +34,7 @@ public final class DataFileWriter {
   private let schema: TableSchema
   private let columns: Schema
   private let options: Options
+  private let parquet: ParquetWriterOptions
   private let targetFileSizeBytes: Int64
   private let metrics: MetricsConfiguration
   private var open: [Key: OpenDataFile] = [:]
@@ -52,11 +53,25 @@ public final class DataFileWriter {
         throw IcebergError(.unsupported, "cannot write with the unknown transform '\(text)'")
       }
     }
+    parquet = DataFileWriter.markingUUIDs(options.parquet, table.schema)
     let property = table.properties["write.target-file-size-bytes"].flatMap { Int64($0) }
     targetFileSizeBytes = max(1, options.targetFileSizeBytes ?? property ?? 512 << 20)
     metrics = MetricsConfiguration(
       properties: table.properties, schema: table.schema,
       sortOrder: table.metadata.defaultSortOrder)
+  }
+
+  /// Sixteen bytes are a UUID in Parquet only when they are marked as one.
+  private static func markingUUIDs(
+    _ options: ParquetWriterOptions, _ schema: TableSchema
+  ) -> ParquetWriterOptions {
+    var options = options
+    for id in schema.allFieldIDs where schema.field(id: id)?.type == .uuid {
+      var column = options.columnsByFieldID[id] ?? .standard(for: .fixedSizeBinary(16))
+      column.isUUID = true
+      options.columnsByFieldID[id] = column
+    }
+    return options
   }
 
   /// Adds rows; the columns are those of the table's schema, in its order.
@@ -157,7 +172,7 @@ public final class DataFileWriter {
         try end(fullest)
       }
       open[key] = try OpenDataFile(
-        table.io, location: newLocation(key), columns: columns, parquet: options.parquet,
+        table.io, location: newLocation(key), columns: columns, parquet: parquet,
         metrics: MetricsCollector(schema: schema, configuration: metrics))
     }
     let size = try open[key]?.write(batch) ?? 0
