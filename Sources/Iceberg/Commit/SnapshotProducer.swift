@@ -17,6 +17,7 @@ struct SnapshotProducer {
   let branch: String
   let change: FileChange
   let extraSummary: [String: String]
+  private let summaryProperties: Set<String>
   private let formatVersion: Int
   private let commitUUID = RandomIdentifier.uuid()
   private let store: ManifestStore
@@ -37,7 +38,7 @@ struct SnapshotProducer {
 
   init(
     table: TableMetadata, change: FileChange, branch: String, extraSummary: [String: String],
-    io: FileIO
+    summaryProperties: Set<String> = [], io: FileIO
   ) throws(IcebergError) {
     try change.validate()
     formatVersion = table.formatVersion
@@ -45,6 +46,7 @@ struct SnapshotProducer {
     self.change = change
     self.branch = branch
     self.extraSummary = extraSummary
+    self.summaryProperties = summaryProperties
     store = ManifestStore(io: io)
   }
 
@@ -103,6 +105,7 @@ struct SnapshotProducer {
       head.map { $0.timestampMilliseconds + 1 } ?? 0)
     var entries = summary.entries(previous: head?.summary)
     entries.merge(manifestCounts(manifests)) { $1 }
+    for key in summaryProperties { entries[key] = metadata.properties[key] }
     entries.merge(extraSummary) { $1 }
     var snapshot = Snapshot(
       snapshotID: snapshotID, parentSnapshotID: head?.snapshotID, sequenceNumber: sequenceNumber,

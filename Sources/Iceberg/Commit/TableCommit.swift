@@ -17,6 +17,8 @@ public struct TableCommit: Sendable {
   public var branch = SnapshotReference.main
   /// Entries for the snapshot's summary, beside the counts.
   public var summary: [String: String] = [:]
+  /// Table properties that the snapshot's summary repeats, as they are on the head it builds on.
+  public var summaryProperties: Set<String> = []
   var change: FileChange?
   private var validations: [Validation] = []
   private var updates: [Update] = []
@@ -88,7 +90,8 @@ extension TableCommit {
     var producer: SnapshotProducer?
     if let change {
       producer = try SnapshotProducer(
-        table: head.metadata, change: change, branch: branch, extraSummary: summary, io: table.io)
+        table: head.metadata, change: change, branch: branch, extraSummary: summary,
+        summaryProperties: summaryProperties, io: table.io)
     }
     let retries = options.retries(head.properties)
     var attempt = 1

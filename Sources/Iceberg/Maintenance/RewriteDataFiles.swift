@@ -1,0 +1,135 @@
+public import JSON
+
+/// Rewrites small, large and much-deleted data files into files of the target size: compaction.
+///
+/// Bin-packing: rows keep their order, files are read from the oldest to the newest. Inputs are
+/// never deleted here, that is `Vacuum`'s work once no snapshot speaks of them. Every commit checks
+/// that as many rows went in as come out.
+public struct RewriteDataFiles: Sendable {
+  /// Table properties that each snapshot made here repeats in its summary, with the values of the
+  /// head it is committed on: so the position of a log follower survives in every snapshot.
+  public static let defaultSummaryProperties: Set<String> = ["fstore.lsn", "fstore.store-id"]
+
+  public let table: Table
+  public let options: RewriteDataFilesOptions
+  /// Only files that may have matching rows are looked at; those are taken whole.
+  public var filter = FilterExpression.alwaysTrue
+  public var summaryProperties = RewriteDataFiles.defaultSummaryProperties
+  /// How commits go about conflicts.
+  public var commitOptions = CommitOptions()
+
+  public init(
+    _ table: Table, options: RewriteDataFilesOptions = RewriteDataFilesOptions()
+  ) throws(IcebergError) {
+    try options.validate()
+    self.table = table
+    self.options = options
+  }
+
+  /// Chooses files of the table as it is now, which the catalog says, not the caller's handle.
+  public func plan() throws(IcebergError) -> RewriteDataFilesPlan {
+    let head = try table.refresh()
+    guard head.metadata.formatVersion == 2 || head.metadata.currentSnapshot == nil else {
+      throw IcebergError(
+        .unsupported,
+        "tables of format version \(head.metadata.formatVersion) are not rewritten here: "
+          + "version 1 must be upgraded, version 3 needs its row ids kept")
+    }
+    var scan = head.newScan()
+    scan.filter = filter
+    let planned = try scan.planFiles()
+    var tasks: [String: FileScanTask] = [:]
+    var candidates: [RewriteCandidate] = []
+    for task in planned.tasks {
+      // The same path twice would be a damaged table; rewriting it would hide that.
+      guard tasks.updateValue(task, forKey: task.dataFile.path) == nil else {
+        throw IcebergError(
+          .invalidMetadata, "'\(task.dataFile.path)' is in the table twice: it is not rewritten")
+      }
+      candidates.append(RewriteCandidate(task))
+    }
+    let files = try BinPackPlanner(options).plan(
+      candidates, outputSpecID: head.metadata.defaultSpecID)
+    return RewriteDataFilesPlan(
+      table: head, startingSnapshot: planned.snapshot, files: files, tasks: tasks)
+  }
+}
+
+/// What a rewrite will do: the choice of files, and the version of the table that they were chosen
+/// from.
+public struct RewriteDataFilesPlan: Sendable {
+  public let table: Table
+  /// nil for an empty table.
+  public let startingSnapshot: Snapshot?
+  public let files: RewriteFilePlan
+  /// By the path of the data file.
+  let tasks: [String: FileScanTask]
+
+  /// The plan for a dry run.
+  public var json: JSONValue {
+    var object = files.json.objectValue ?? JSONObject()
+    object["snapshot"] = startingSnapshot.map { .integer($0.snapshotID) } ?? .null
+    return .object(object)
+  }
+}
+
+extension RewriteDataFilesPlan: CustomStringConvertible {
+  public var description: String { files.description }
+}
+
+/// What a rewrite did.
+public struct RewriteDataFilesResult: Sendable {
+  /// A group that was not rewritten, and why. Its inputs are untouched.
+  public struct Failure: Sendable {
+    public var group: RewriteFileGroup
+    public var error: IcebergError
+    /// Whether another run may succeed: somebody else changed the same files.
+    public var isConflict: Bool { error.kind == .validationFailed || error.isRetryable }
+  }
+
+  /// The table after the last commit.
+  public var table: Table
+  public var rewrittenFileCount = 0
+  public var rewrittenBytes: Int64 = 0
+  public var addedFileCount = 0
+  public var addedBytes: Int64 = 0
+  public var rowCount: Int64 = 0
+  /// Rows left out because delete files had removed them.
+  public var removedRowCount: Int64 = 0
+  public var commitCount = 0
+  public var failures: [Failure] = []
+  /// A commit's outcome is not known: nothing that it wrote was removed.
+  public var unknownCommit: IcebergError?
+
+  public var failedFileCount: Int { failures.reduce(0) { $0 + $1.group.files.count } }
+
+  public init(table: Table) { self.table = table }
+
+  public var json: JSONValue {
+    [
+      "rewritten-files": .integer(Int64(rewrittenFileCount)),
+      "rewritten-bytes": .integer(rewrittenBytes),
+      "added-files": .integer(Int64(addedFileCount)), "added-bytes": .integer(addedBytes),
+      "rows": .integer(rowCount), "removed-rows": .integer(removedRowCount),
+      "commits": .integer(Int64(commitCount)), "failed-files": .integer(Int64(failedFileCount)),
+      "failures": .array(failures.map { .string($0.error.description) }),
+      "unknown-commit": unknownCommit.map { .string($0.description) } ?? .null,
+    ]
+  }
+}
+
+extension RewriteCandidate {
+  fileprivate init(_ task: FileScanTask) {
+    let file = task.dataFile
+    self.init(
+      path: file.path, sizeBytes: file.fileSizeInBytes, recordCount: file.recordCount,
+      specID: file.specID, partition: file.partition, deleteFileCount: task.deletes.count)
+    for delete in task.deletes
+    where delete.dataFile.content == .positionDeletes
+      && DeleteFileIndex.referencedPath(delete.dataFile) != nil
+    {
+      fileScopedDeletedRecordCount = fileScopedDeletedRecordCount.addingSaturated(
+        delete.dataFile.recordCount)
+    }
+  }
+}
