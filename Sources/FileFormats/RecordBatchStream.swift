@@ -6,7 +6,10 @@ public import Columnar
 ///
 /// Used by one thread at a time.
 @safe public final class RecordBatchStream {
-  public let schema: Schema
+  public private(set) var schema: Schema
+  /// Which of the producer's columns, when not all.
+  private var selection: [Int]?
+  private let produced: Schema
   private let path: String
   private let source: FileSource
   private var stream: ArrowArrayStream
@@ -33,6 +36,7 @@ public import Columnar
       if let release = unsafe stream.release { unsafe release(&stream) }
       throw error
     }
+    produced = self.schema
     unsafe self.stream = stream
     self.source = source
     self.path = path
@@ -55,7 +59,17 @@ public import Columnar
       isFinished = true
       return nil
     }
-    return unsafe try importBatch(array, schema: schema, path: path)
+    let batch = unsafe try importBatch(array, schema: produced, path: path)
+    guard let selection else { return batch }
+    return RecordBatch(
+      schema: schema, columns: selection.map { batch.columns[$0] }, rowCount: batch.rowCount)
+  }
+
+  /// This stream, with only these columns of the producer's in its batches.
+  func selecting(_ columns: [Int]) -> RecordBatchStream {
+    selection = columns
+    schema = Schema(columns.map { produced.fields[$0] })
+    return self
   }
 
   private static func error(
