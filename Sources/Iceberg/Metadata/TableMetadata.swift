@@ -29,6 +29,12 @@ public struct StatisticsFile: Hashable, Sendable {
   public var path: String
   /// All of it as the metadata has it: we keep what we do not use.
   public var json: JSONValue
+
+  public init(snapshotID: Int64, path: String, json: JSONValue) {
+    self.snapshotID = snapshotID
+    self.path = path
+    self.json = json
+  }
 }
 
 /// All that a table's metadata file says.

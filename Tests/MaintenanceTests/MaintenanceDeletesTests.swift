@@ -1,0 +1,142 @@
+import Foundation
+import Iceberg
+import JSON
+import Storage
+import Testing
+
+/// Maintenance of tables in which others deleted rows, and other things that we do not write.
+@Suite struct MaintenanceDeletesTests {
+  private func scoped(_ file: DataFile, to path: String) -> DataFile {
+    var file = file
+    file.referencedDataFile = path
+    return file
+  }
+
+  private func rewrite(
+    _ table: Table, _ options: [String: String] = [:]
+  ) throws -> RewriteDataFilesResult {
+    let job = try RewriteDataFiles(table, options: RewriteDataFilesOptions(options))
+    return try job.execute(job.plan())
+  }
+
+  @Test func s52DeletedRowsAreLeftOutAndCounted() throws {
+    let fixture = try MaintenanceFixture()
+    var table = try fixture.table().appending(files: 6)
+    let files = try table.dataFiles()
+    table = try table.deleting([
+      try table.positionDeletes("d1", of: files[0].path, [0, 9]),
+      try table.positionDeletes("d2", of: files[3].path, [5]),
+    ])
+    let before = try table.sortedRows()
+    #expect(before.count == 57)
+    let result = try rewrite(table)
+    #expect(result.removedRowCount == 3 && result.rowCount == 57 && result.failures.isEmpty)
+    #expect(try table.sortedRows() == before)
+  }
+
+  @Test func aWellSizedFileWithManyDeletedRowsIsRewritten() throws {
+    let fixture = try MaintenanceFixture()
+    var table = try fixture.table().appending(Array(0..<10))
+    let file = try #require(table.dataFiles().first)
+    let options = [
+      "target-file-size-bytes": "\(file.fileSizeInBytes)", "min-file-size-bytes": "1",
+    ]
+    let deletes = try table.positionDeletes("d", of: file.path, [1, 2])
+    table = try table.deleting([scoped(deletes, to: file.path)])
+    let few = try RewriteDataFiles(table, options: RewriteDataFilesOptions(options)).plan()
+    #expect(few.files.isEmpty)
+    let more = try table.positionDeletes("more", of: file.path, [3])
+    table = try table.deleting([scoped(more, to: file.path)])
+    let result = try rewrite(table, options)
+    #expect(result.rewrittenFileCount == 1 && result.removedRowCount == 3)
+    #expect(try table.sortedRows().map(\.id) == [0, 4, 5, 6, 7, 8, 9])
+  }
+
+  @Test func s24DeletesCommittedDuringTheRewriteMakeItFail() throws {
+    let fixture = try MaintenanceFixture()
+    let table = try fixture.table().appending(files: 6)
+    let job = try RewriteDataFiles(table)
+    let plan = try job.plan()
+    let file = try #require(table.dataFiles().first)
+    let changed = try table.deleting([try table.positionDeletes("d", of: file.path, [0])])
+    let before = try changed.sortedRows()
+    let result = try job.execute(plan)
+    #expect(result.commitCount == 0 && result.failures.first?.isConflict == true)
+    #expect(try table.sortedRows() == before)
+    // Planned again, it succeeds.
+    #expect(try rewrite(table).removedRowCount == 1)
+    #expect(try table.sortedRows() == before)
+  }
+
+  @Test func s25NewFilesKeepTheStartingSequenceNumber() throws {
+    let fixture = try MaintenanceFixture()
+    let table = try fixture.table().appending(files: 6)
+    let start = try #require(table.metadata.currentSnapshot?.sequenceNumber)
+    let result = try rewrite(table)
+    let tasks = try result.table.newScan().planFiles().tasks
+    #expect(tasks.map(\.sequenceNumber) == [start])
+    let other = try fixture.table("db.other").appending(files: 6)
+    let newer = try rewrite(other, ["use-starting-sequence-number": "false"])
+    #expect(try newer.table.newScan().planFiles().tasks.map(\.sequenceNumber) == [7])
+  }
+
+  @Test func filesWhoseDeletesCannotBeAppliedStayAsTheyAre() throws {
+    let fixture = try MaintenanceFixture()
+    var table = try fixture.table().appending(files: 6)
+    var delete = DataFile(
+      content: .equalityDeletes, path: table.location + "/data/e.parquet", recordCount: 1,
+      fileSizeInBytes: 1)
+    delete.equalityIDs = [1]
+    table = try table.deleting([delete])
+    let files = try fixture.files(of: table).filter { $0.hasPrefix("data/") }
+    let result = try rewrite(table)
+    #expect(result.commitCount == 0 && result.failures.count == 1)
+    #expect(try fixture.files(of: table).filter { $0.hasPrefix("data/") } == files)
+  }
+
+  @Test func s28FormatVersionThreeIsRefusedWhileRowIDsWouldBeLost() throws {
+    let fixture = try MaintenanceFixture()
+    var table = try fixture.table().appending(files: 6)
+    var upgrade = table.newCommit()
+    upgrade.upgradeFormatVersion(to: 3)
+    table = try upgrade.commit().table
+    let error = #expect(throws: IcebergError.self) { try RewriteDataFiles(table).plan() }
+    #expect(error?.kind == .unsupported)
+  }
+
+  @Test func s49LiveDeleteFilesAreNoOrphans() throws {
+    let fixture = try MaintenanceFixture()
+    var table = try fixture.table().appending(Array(0..<10))
+    let file = try #require(table.dataFiles().first)
+    table = try table.deleting([try table.positionDeletes("d", of: file.path, [0])])
+    for name in try fixture.files(of: table) { try fixture.age(name, in: table, days: 30) }
+    #expect(try Vacuum(table).plan().files.isEmpty)
+  }
+
+  @Test func s6StatisticsStayWithTheirSnapshotAndGoWithIt() throws {
+    let fixture = try MaintenanceFixture()
+    var table = try fixture.table().appending(files: 2)
+    let ids = table.metadata.snapshots.map(\.snapshotID)
+    var updates: [TableUpdate] = []
+    for (index, id) in ids.enumerated() {
+      let path = try fixture.write("metadata/\(index).stats", in: table, days: 30)
+      let json: JSONValue = [
+        "snapshot-id": .integer(id), "statistics-path": .string(path),
+        "file-size-in-bytes": 1, "file-footer-size-in-bytes": 1, "blob-metadata": [],
+      ]
+      updates.append(.setStatistics(StatisticsFile(snapshotID: id, path: path, json: json)))
+    }
+    var commit = table.newCommit()
+    let added = updates
+    commit.update { _ throws(IcebergError) in added }
+    table = try commit.commit().table
+    #expect(try Vacuum(table).plan().files.isEmpty)
+    var options = VacuumOptions()
+    options.olderThanMilliseconds = .max
+    let vacuum = Vacuum(table, options: options)
+    let result = try vacuum.execute(vacuum.plan())
+    #expect(result.deleted[.statistics]?.files == 1)
+    #expect(try !fixture.exists("metadata/0.stats", in: table))
+    #expect(try fixture.exists("metadata/1.stats", in: table))
+  }
+}
