@@ -13,7 +13,11 @@ public struct ParquetReaderOptions: Hashable, Sendable {
   public init() {}
 }
 
-/// Reads one Parquet file, with types that Columnar lacks converted (docs of `FileFormats`).
+/// Reads one Parquet file. Types that Columnar lacks are converted: integers of 8 and 16 bits to int, of
+/// 32 bits without sign to long (of 64 bits too, as far as they fit), half floats to float, large, view
+/// and dictionary forms to the plain ones, lists of fixed size to lists, times of any unit to
+/// microseconds (timestamps in nanoseconds stay), other decimals to 128 bits, a column that has no type
+/// to string. Anything else is an error that names the column; so is a value that does not fit.
 ///
 /// Files of up to 128 KiB are read by one call and kept in memory; of others the footer is read when
 /// opened, and pages as a scan needs them. Everything is validated: a damaged file gives errors.
@@ -109,12 +113,15 @@ public struct ParquetReaderOptions: Hashable, Sendable {
       throw invalid("no such row groups: \(groups)")
     }
     if let batchRows, batchRows < 1 { throw invalid("a batch has at least one row") }
-    let rows: Int
+    var rows: Int
     if let batchRows {
       rows = batchRows
     } else {
       rows = try standardBatchRows(columns: columns, rowGroups: groups)
     }
+    // The decoder reserves memory for a whole batch: of small files that would be most of the cost.
+    let available = groups.reduce(Int64(0)) { $0 + self.rowGroups[$1].rowCount }
+    rows = Int(max(1, min(Int64(rows), available)))
     let fields = columns.map { Int32($0) }
     let groupNumbers = groups.map { Int32($0) }
     var stream = unsafe ArrowArrayStream()
