@@ -33,9 +33,17 @@ public struct EncodedRows: Sendable {
     }
   }
 
+  /// A copy of one row.
+  public func array(_ index: Int) -> [UInt8] { Array(bytes[offsets[index]..<offsets[index + 1]]) }
+
   /// Adds a copy of a row that was encoded before.
   public mutating func append(_ row: RawSpan) {
     unsafe row.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
+    offsets.append(bytes.count)
+  }
+
+  public mutating func append(_ row: [UInt8]) {
+    bytes += row
     offsets.append(bytes.count)
   }
 

@@ -40,10 +40,10 @@ public enum Name {
 
 /// The candidate that is nearest to a mistyped name, for error messages.
 public enum NearestName {
-  /// The candidate within an edit distance of a third of the name's length, at least 1; nil when
-  /// none is that close.
+  /// The candidate within an edit distance of a third of the name's length (at least 2, or 1 for a
+  /// name of up to three letters); nil when none is that close.
   public static func find(_ name: String, in candidates: some Sequence<String>) -> String? {
-    let limit = max(1, name.utf8.count / 3)
+    let limit = name.utf8.count <= 3 ? 1 : max(2, name.utf8.count / 3)
     let nearest =
       candidates
       .map { ($0, distance(Array(name.lowercased().utf8), Array($0.lowercased().utf8))) }

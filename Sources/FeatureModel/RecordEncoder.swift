@@ -17,6 +17,11 @@ public struct RecordEncoder: Sendable {
   public struct Refusal: Hashable, Sendable {
     public var row: Int
     public var error: FeatureModelError
+
+    public init(row: Int, error: FeatureModelError) {
+      self.row = row
+      self.error = error
+    }
   }
 
   /// Keys, rows and event times of a batch, one each for every row; `refusals` says, in the order of

@@ -3,35 +3,15 @@ public import FeatureModel
 /// What `put` and `delete` answer: where in the store's one order of events the records stand.
 public struct PutReceipt: Hashable, Sendable {
   /// The log sequence number of the first record.
-  public var firstLSN: UInt64
+  public var firstLSN: Int64
   /// The log sequence number of the last record; `wait(for:)` takes it.
-  public var lastLSN: UInt64
+  public var lastLSN: Int64
   /// Records accepted.
   public var count: Int
 }
 
-/// What the online store knows of one entity in one group.
-public enum OnlineAnswer: Hashable, Sendable {
-  /// The newest record; values are those of the features asked for, in that order.
-  case found(OnlineRecord)
-  /// No record of this key was ever accepted.
-  case neverWritten
-  /// The newest record is older than the group's ttl.
-  case expired(eventTime: Int64, writeTime: Int64, lsn: UInt64)
-  /// The newest record is a tombstone.
-  case deleted(eventTime: Int64, writeTime: Int64, lsn: UInt64)
-}
-
-/// The newest record of an entity. Times are microseconds since 1970-01-01T00:00:00Z.
-public struct OnlineRecord: Hashable, Sendable {
-  public var values: [FeatureValue]
-  public var eventTime: Int64
-  /// When the store accepted the record.
-  public var writeTime: Int64
-  public var lsn: UInt64
-}
-
-/// One feature of a view's online answer, with why it is null if it is.
+/// One feature of an online answer, with why it is null if it is. Times are microseconds since
+/// 1970-01-01T00:00:00Z.
 public struct FeatureAnswer: Hashable, Sendable {
   public enum Status: String, Hashable, Sendable {
     case present
@@ -43,11 +23,13 @@ public struct FeatureAnswer: Hashable, Sendable {
   }
 
   public var name: String
+  public var type: FeatureType
   public var value: FeatureValue
   public var status: Status
   public var eventTime: Int64?
+  /// When the store accepted the record.
   public var writeTime: Int64?
-  public var lsn: UInt64?
+  public var lsn: Int64?
 }
 
 /// One row of input that was refused.
@@ -71,14 +53,43 @@ public struct RefusedRow: Hashable, Sendable {
   }
 }
 
+/// How to ingest.
+public struct IngestOptions: Sendable {
+  public enum OnError: Sendable {
+    /// The first row that does not fit ends the ingest; what came before it is kept.
+    case stop
+    /// Rows that do not fit are left out and reported.
+    case skip
+  }
+
+  public var onError = OnError.stop
+  /// New names for columns of the file.
+  public var columnNames: [String: String] = [:]
+  /// Flush after so many records; nil follows the store's `flushSizeBytes`.
+  public var flushEveryRows: Int?
+  public var flushesAtEnd = true
+  /// Refused rows beyond so many are counted only.
+  public var maximumReportedRows = 1000
+
+  public init() {}
+}
+
+/// How far an ingest is.
+public struct IngestProgress: Sendable {
+  public var acceptedCount: Int
+  public var refusedCount: Int
+  public var bytesRead: Int64
+  public var totalBytes: Int64
+}
+
 /// What an ingest did.
 public struct IngestReport: Sendable {
   public var acceptedCount = 0
   public var refusedCount = 0
   /// The first refused rows, at most `IngestOptions.maximumReportedRows`.
   public var refusedRows: [RefusedRow] = []
-  public var firstLSN: UInt64?
-  public var lastLSN: UInt64?
+  public var firstLSN: Int64?
+  public var lastLSN: Int64?
   /// Whether a refused row ended the ingest; what was accepted before it is kept.
   public var wasStopped = false
   public var flushCount = 0
@@ -94,5 +105,67 @@ public struct FlushReport: Hashable, Sendable {
   public var sizeBytes: Int64
   public var snapshotID: Int64
   /// The offline table now holds every record of the group up to this LSN.
-  public var lsn: UInt64
+  public var lsn: Int64
+}
+
+/// What training set to extract.
+public struct TrainingSetRequest: Sendable {
+  public enum Visibility: Sendable {
+    /// A value is visible from its event time on.
+    case event
+    /// A value is visible once it has happened and the store has accepted it: what the online store
+    /// really knew at that moment.
+    case ingested
+  }
+
+  /// Entity keys, times and any other columns: .csv, .jsonl, .parquet or .arrow.
+  public var spineFile: String
+  /// The spine's column of moments.
+  public var timeColumn: String
+  /// .parquet or .csv.
+  public var outputFile: String
+  public var replacesOutput = false
+  /// A view, or else `features`.
+  public var view: String?
+  /// `group:feature`, `group:feature=name` or `group:*`.
+  public var features: [String] = []
+  /// The spine's column for a record identifier, where its name is another.
+  public var keyColumns: [String: String] = [:]
+  public var visibility = Visibility.event
+  /// Read the tables as they were at this ISO 8601 time.
+  public var asOf: String?
+
+  public init(spineFile: String, timeColumn: String, outputFile: String) {
+    self.spineFile = spineFile
+    self.timeColumn = timeColumn
+    self.outputFile = outputFile
+  }
+}
+
+/// What an extraction gave.
+public struct TrainingSetReport: Sendable {
+  /// For one group: how many of the spine's rows got values, and why the others did not.
+  public struct Group: Sendable {
+    public var name: String
+    /// The snapshot that was read; nil for a table without one.
+    public var snapshotID: Int64?
+    public var foundCount = 0
+    public var neverWrittenCount = 0
+    /// The entity's records are all from after the row's time.
+    public var onlyLaterCount = 0
+    /// There are events from before the row's time, but they were written after it.
+    public var lateCount = 0
+    public var expiredCount = 0
+    public var deletedCount = 0
+    /// The row's key or time is null.
+    public var noKeyCount = 0
+    public var filesRead = 0
+    /// Files whose bounds say that no row of theirs could count.
+    public var filesSkipped = 0
+  }
+
+  public var rowCount = 0
+  public var columnCount = 0
+  public var sizeBytes: Int64 = 0
+  public var groups: [Group] = []
 }

@@ -1,6 +1,6 @@
 /// What one command takes: positional arguments, options with a value, flags.
-struct CommandSyntax {
-  struct Option {
+struct CommandSyntax: Sendable {
+  struct Option: Sendable {
     var name: String
     /// What stands for the value in `--help`; nil for a flag.
     var placeholder: String?
@@ -8,7 +8,7 @@ struct CommandSyntax {
     var isRepeatable = false
   }
 
-  struct Positional {
+  struct Positional: Sendable {
     var name: String
     var help: String
     var isRequired = true

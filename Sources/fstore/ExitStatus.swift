@@ -1,3 +1,5 @@
+internal import FeatureStore
+
 /// Exit statuses, after sysexits.h; documented in docs/command.md and `fstore help`.
 enum ExitStatus: Int32 {
   case success = 0
@@ -23,4 +25,28 @@ enum ExitStatus: Int32 {
   case temporaryFailure = 75
   /// Not allowed.
   case noPermission = 77
+}
+
+extension ExitStatus {
+  /// For `fstore help`.
+  static let explanation =
+    "0 done; 1 done in part; 64 wrong usage; 65 wrong data; 66 no such input; 68 no such name; "
+    + "70 a bug; 71 system failure; 73 cannot create; 74 input/output; 75 locked, try again; "
+    + "77 not allowed"
+
+  init(_ code: FeatureStoreError.Code) {
+    self =
+      switch code {
+      case .notAStore: .noInput
+      case .alreadyExists: .cannotCreate
+      case .notFound: .notFound
+      case .invalidArgument: .usage
+      case .invalidInput, .corrupt: .data
+      case .locked, .conflict, .timeout, .commitStateUnknown: .temporaryFailure
+      case .full, .readOnly, .poisoned: .system
+      case .permissionDenied: .noPermission
+      case .storage: .inputOutput
+      default: .software
+      }
+  }
 }

@@ -1,5 +1,6 @@
 internal import Glibc
 internal import JSON
+internal import Synchronization
 
 /// Where results, notes and errors go: results to standard output, everything else to standard
 /// error, so that output can be piped.
@@ -68,12 +69,11 @@ struct TextTable {
 }
 
 /// A progress bar on standard error, drawn only on a terminal and at most ten times a second.
-final class ProgressBar {
+final class ProgressBar: Sendable {
   private let label: String
   private let isShown: Bool
   private let start = ContinuousClock.now
-  private var lastDraw: ContinuousClock.Instant?
-  private var hasDrawn = false
+  private let lastDraw = Mutex<ContinuousClock.Instant?>(nil)
 
   init(_ label: String, isShown: Bool = Output.standardErrorIsTerminal) {
     self.label = label
@@ -86,9 +86,12 @@ final class ProgressBar {
   func update(_ done: Int64, of total: Int64?, detail: String = "") {
     guard isShown else { return }
     let now = ContinuousClock.now
-    if let lastDraw, now - lastDraw < .milliseconds(100), done != total { return }
-    lastDraw = now
-    hasDrawn = true
+    let isDue = lastDraw.withLock { last in
+      if let last, now - last < .milliseconds(100), done != total { return false }
+      last = now
+      return true
+    }
+    guard isDue else { return }
     var line = "\r\(label) "
     if let total, total > 0 {
       let share = min(1, Double(done) / Double(total))
@@ -104,7 +107,7 @@ final class ProgressBar {
   }
 
   func finish() {
-    if hasDrawn { Output.write("\r\u{1B}[K") }
+    if lastDraw.withLock({ $0 != nil }) { Output.write("\r\u{1B}[K") }
   }
 }
 

@@ -1,4 +1,4 @@
-import JSON
+public import JSON
 
 /// What kind of change a snapshot made.
 public enum SnapshotOperation: Hashable, Sendable {
@@ -105,7 +105,8 @@ extension Snapshot {
     }
   }
 
-  func json(formatVersion: Int) -> JSONValue {
+  /// The snapshot as table metadata has it.
+  public func json(formatVersion: Int) -> JSONValue {
     var object = JSONObject()
     if formatVersion > 1 { object["sequence-number"] = .integer(sequenceNumber) }
     object["snapshot-id"] = .integer(snapshotID)

@@ -1,0 +1,92 @@
+public import Iceberg
+public import JSON
+internal import Storage
+
+/// What a maintenance job of one group planned or did.
+public struct MaintenanceReport: Sendable {
+  public var group: String
+  /// The plan, or the result, as JSON.
+  public var json: JSONValue
+  /// A few lines to read.
+  public var text: String
+  /// Whether something was left undone: a group of files or a deletion failed.
+  public var isPartial: Bool
+}
+
+// Maintenance of the offline tables, one lease a table.
+extension FeatureStore {
+  /// Compacts the small files of a group's table (Iceberg's rewrite_data_files, bin-pack).
+  ///
+  /// - Parameters:
+  ///   - options: by Iceberg's option names, `target-file-size-bytes` for example; what is not given
+  ///     follows the table's properties, then Iceberg's defaults.
+  ///   - isDryRun: report the plan and do nothing.
+  ///
+  /// Writers may go on. Throws `.locked` when the table is being maintained by somebody else.
+  public func optimize(
+    _ groupName: String, options: [String: String] = [:], isDryRun: Bool = false,
+    progress: MaintenanceProgress.Report? = nil
+  ) throws(FeatureStoreError) -> MaintenanceReport {
+    try withMaintenanceLease(groupName, job: "optimize") { table, _ in
+      let rewrite = try RewriteDataFiles(
+        table,
+        options: RewriteDataFilesOptions(options, tableProperties: table.properties))
+      let plan = try rewrite.plan()
+      if isDryRun {
+        return MaintenanceReport(
+          group: groupName, json: plan.json, text: plan.description, isPartial: false)
+      }
+      let result = try rewrite.execute(plan, progress: progress)
+      if let unknown = result.unknownCommit { throw unknown }
+      let text =
+        "\(result.rewrittenFileCount) files (\(result.rewrittenBytes) bytes) became "
+        + "\(result.addedFileCount) (\(result.addedBytes) bytes), \(result.rowCount) rows"
+      let failures = result.failures.map { "\n  not rewritten: \($0.error)" }.joined()
+      return MaintenanceReport(
+        group: groupName, json: result.json, text: text + failures,
+        isPartial: !result.failures.isEmpty)
+    }
+  }
+
+  public struct VacuumRequest: Sendable {
+    /// Snapshots older than this expire; nil follows the table's properties, five days by default.
+    public var maxSnapshotAgeMilliseconds: Int64?
+    /// How many snapshots every branch keeps at least.
+    public var minSnapshotsToKeep: Int64?
+    /// Files that no snapshot speaks of go when they are older than this; three days by default, never
+    /// less than one.
+    public var orphanAgeMilliseconds: Int64?
+    public var isDryRun = false
+
+    public init() {}
+  }
+
+  /// Expires snapshots and deletes the files that no snapshot reaches any more, orphans and old
+  /// metadata included.
+  public func vacuum(
+    _ groupName: String, request: VacuumRequest = VacuumRequest(),
+    progress: MaintenanceProgress.Report? = nil
+  ) throws(FeatureStoreError) -> MaintenanceReport {
+    try withMaintenanceLease(groupName, job: "vacuum") { table, _ in
+      var options = VacuumOptions()
+      if let age = request.maxSnapshotAgeMilliseconds {
+        options.olderThanMilliseconds = clock.nowMicroseconds() / 1000 - age
+      }
+      options.retainLast = request.minSnapshotsToKeep
+      options.orphanAgeMilliseconds = request.orphanAgeMilliseconds
+      let vacuum = Vacuum(table, options: options)
+      let plan = try vacuum.plan()
+      if request.isDryRun {
+        return MaintenanceReport(
+          group: groupName, json: plan.json, text: plan.description, isPartial: false)
+      }
+      let result = try vacuum.execute(plan, progress: progress)
+      var text =
+        "\(result.expiredSnapshotCount) snapshots expired, \(result.deletedFileCount) files "
+        + "(\(result.deletedBytes) bytes) deleted"
+      if let failure = result.failure { text += "\n  not all deleted: \(failure)" }
+      return MaintenanceReport(
+        group: groupName, json: result.json, text: text, isPartial: result.failure != nil)
+    }
+  }
+}

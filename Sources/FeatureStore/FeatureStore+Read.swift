@@ -1,0 +1,108 @@
+public import FeatureModel
+internal import OnlineStore
+internal import Storage
+
+// Online reads.
+extension FeatureStore {
+  /// The newest values of one entity in one group, with why any of them is not there.
+  ///
+  /// - Parameters:
+  ///   - fields: the record identifiers, as text.
+  ///   - features: which ones, in this order; all of the group's if nil.
+  public func get(
+    _ groupName: String, fields: [String: String], features: [String]? = nil
+  ) throws(FeatureStoreError) -> [FeatureAnswer] {
+    let group = try group(groupName)
+    let key = try encodedKey(group, fields: fields, allowsOthers: false)
+    let references = (features ?? group.features.map(\.name)).map {
+      FeatureReference(group: groupName, feature: $0)
+    }
+    return try answers(references, group, key)
+  }
+
+  /// The features of a view, of all its groups, for one set of identifiers.
+  ///
+  /// - Parameter fields: the record identifiers of all the view's groups, as text.
+  public func getFeatures(
+    _ viewName: String, fields: [String: String]
+  ) throws(FeatureStoreError) -> [FeatureAnswer] {
+    let view = try view(viewName)
+    var known: Set<String> = []
+    var byGroup: [String: [FeatureAnswer]] = [:]
+    for name in view.groups {
+      let group = try group(name)
+      known.formUnion(group.recordIdentifiers.map(\.name))
+      let key = try encodedKey(group, fields: fields, allowsOthers: true)
+      byGroup[name] = try answers(view.features.filter { $0.group == name }, group, key)
+    }
+    for name in fields.keys.sorted() where !known.contains(name) {
+      throw Registry.unknown("record identifier of '\(viewName)'", name, among: known.sorted())
+    }
+    // Back into the view's order.
+    return view.features.compactMap { reference in
+      let rest = byGroup[reference.group]?.first
+      byGroup[reference.group]?.removeFirst()
+      return rest
+    }
+  }
+
+  private func answers(
+    _ references: [FeatureReference], _ group: FeatureGroup, _ key: [UInt8]
+  ) throws(FeatureStoreError) -> [FeatureAnswer] {
+    guard group.isOnline else {
+      throw FeatureStoreError(
+        .invalidArgument, "feature group '\(group.name)' is offline only: it has no online values")
+    }
+    do {
+      let indices = try references.map { try group.featureIndex($0.feature) }
+      let stored = try log(for: "read online").get(groupID: group.id, key: key)
+      let status = status(of: stored, group)
+      var vector: FeatureVector?
+      if status == .present, let stored {
+        vector = try FeatureVector(group, row: stored.entry.row)
+      }
+      return try zip(references, indices).map { reference, index in
+        let value = try vector?.value(at: index) ?? .null
+        return FeatureAnswer(
+          name: reference.outputName, type: group.features[index].type, value: value,
+          status: status == .present && value == .null ? .null : status,
+          eventTime: stored?.entry.eventTime, writeTime: stored?.entry.writeTime, lsn: stored?.lsn)
+      }
+    } catch { throw FeatureStoreError(error) }
+  }
+
+  /// Why there are values, or none.
+  private func status(of stored: StoredEntry?, _ group: FeatureGroup) -> FeatureAnswer.Status {
+    guard let stored else { return .neverWritten }
+    if stored.isTombstone { return .deleted }
+    let oldest = group.timeToLive.oldestEventTime(at: clock.nowMicroseconds())
+    return stored.entry.eventTime < oldest ? .expired : .present
+  }
+
+  /// `group:feature`, `group:feature=name` and `group:*` as references.
+  public func featureReferences(
+    _ texts: [String]
+  ) throws(FeatureStoreError) -> [FeatureReference] {
+    var references: [FeatureReference] = []
+    for text in texts {
+      let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
+      guard parts.count == 2 else {
+        throw FeatureStoreError(
+          .invalidArgument, "'\(text)' is no feature: GROUP:FEATURE, GROUP:FEATURE=NAME or GROUP:*")
+      }
+      let group = try group(parts[0])
+      guard parts[1] != "*" else {
+        references += group.features.map { FeatureReference(group: group.name, feature: $0.name) }
+        continue
+      }
+      let names = parts[1].split(separator: "=", maxSplits: 1).map(String.init)
+      do {
+        _ = try group.featureIndex(names[0])
+      } catch { throw FeatureStoreError(error) }
+      references.append(
+        FeatureReference(
+          group: group.name, feature: names[0], outputName: names.count == 2 ? names[1] : nil))
+    }
+    return references
+  }
+}

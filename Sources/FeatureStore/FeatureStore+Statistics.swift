@@ -1,0 +1,132 @@
+internal import FeatureModel
+internal import FileFormats
+internal import Iceberg
+public import JSON
+internal import OnlineStore
+internal import Storage
+internal import WriteAheadLog
+
+/// Counts and sizes of a store.
+public struct StoreStatistics: Sendable {
+  public struct Group: Sendable {
+    public var name: String
+    public var isOffline: Bool
+    /// Keys whose newest record is no tombstone; expired ones count.
+    public var onlineKeyCount: Int
+    public var deletedKeyCount: Int
+    public var offlineRecordCount: Int64
+    public var fileCount: Int64
+    public var offlineBytes: Int64
+    public var snapshotCount: Int
+    /// How far the table's position is behind the end of the log, in LSNs of all groups.
+    public var unflushedLSNs: Int64
+  }
+
+  public var groups: [Group]
+  public var indexedKeyCount: Int
+  public var indexBytes: Int64
+  public var lastLSN: Int64
+  public var segmentCount: Int
+  public var logBytes: Int64
+
+  public var json: JSONValue {
+    [
+      "groups": .array(
+        groups.map { group in
+          [
+            "group": .string(group.name), "online_keys": .integer(Int64(group.onlineKeyCount)),
+            "deleted_keys": .integer(Int64(group.deletedKeyCount)),
+            "offline_records": .integer(group.offlineRecordCount),
+            "files": .integer(group.fileCount), "offline_bytes": .integer(group.offlineBytes),
+            "snapshots": .integer(Int64(group.snapshotCount)),
+            "unflushed_lsns": .integer(group.unflushedLSNs),
+          ]
+        }),
+      "indexed_keys": .integer(Int64(indexedKeyCount)), "index_bytes": .integer(indexBytes),
+      "last_lsn": .integer(lastLSN), "segments": .integer(Int64(segmentCount)),
+      "log_bytes": .integer(logBytes),
+    ]
+  }
+}
+
+/// What `verify` has read.
+public struct VerifyReport: Sendable {
+  public var logRecordCount = 0
+  public var tableCount = 0
+  public var fileCount = 0
+  public var offlineRecordCount: Int64 = 0
+}
+
+extension FeatureStore {
+  /// The version of this library.
+  public static let version = "0.1.0"
+
+  public func statistics() throws(FeatureStoreError) -> StoreStatistics {
+    let log = try log(for: "count")
+    let online = log.statistics
+    do {
+      let groups = try self.groups.map { group in
+        let metadata = group.isOffline ? try tables.load(group).metadata : nil
+        let summary = metadata?.currentSnapshot?.summary ?? [:]
+        func total(_ key: String) -> Int64 { summary[key].flatMap { Int64($0) } ?? 0 }
+        let position = try metadata.map { try OfflinePosition($0).lsn } ?? 0
+        return StoreStatistics.Group(
+          name: group.name, isOffline: group.isOffline,
+          onlineKeyCount: group.isOnline ? online.groups[group.id]?.liveKeys ?? 0 : 0,
+          deletedKeyCount: online.groups[group.id]?.deletedKeys ?? 0,
+          offlineRecordCount: total("total-records"), fileCount: total("total-data-files"),
+          offlineBytes: total("total-files-size"), snapshotCount: metadata?.snapshots.count ?? 0,
+          unflushedLSNs: group.isOffline ? max(0, online.lastLSN - position) : 0)
+      }
+      return StoreStatistics(
+        groups: groups, indexedKeyCount: online.indexedKeys, indexBytes: Int64(online.indexBytes),
+        lastLSN: online.lastLSN, segmentCount: online.segmentCount,
+        logBytes: Int64(online.logBytes))
+    } catch { throw FeatureStoreError(error) }
+  }
+
+  /// Checks every record of the log and the index, and that every data file of every offline table is
+  /// there, has its size and its number of rows, and follows this log. Throws `.corrupt` with the first
+  /// damage. Cost: reads the whole log and every file's footer.
+  public func verify() throws(FeatureStoreError) -> VerifyReport {
+    var report = VerifyReport()
+    do {
+      let log = try log(for: "verify")
+      report.logRecordCount = try log.verify()
+      for group in groups where group.isOffline {
+        let table = try tables.load(group)
+        let position = try OfflinePosition.check(table.metadata, storeID: storeID, group: group)
+        guard position.lsn <= log.log.lastLSN else {
+          throw FeatureStoreError(
+            .corrupt,
+            "the offline table of '\(group.name)' has records up to lsn \(position.lsn), the log "
+              + "ends at \(log.log.lastLSN)")
+        }
+        report.tableCount += 1
+        for task in try table.newScan().planFiles().tasks {
+          try check(task.dataFile, table)
+          report.fileCount += 1
+          report.offlineRecordCount += task.dataFile.recordCount
+        }
+      }
+    } catch let error as IcebergError where error.kind == .inputOutput || error.kind == .notFound {
+      throw FeatureStoreError(.corrupt, error.description, cause: error)
+    } catch { throw FeatureStoreError(error) }
+    return report
+  }
+
+  private func check(_ file: DataFile, _ table: Table) throws {
+    let opened = try table.io.open(file.path)
+    let size = try opened.size()
+    guard size == file.fileSizeInBytes else {
+      throw FeatureStoreError(
+        .corrupt, "'\(file.path)' has \(size) bytes, its table says \(file.fileSizeInBytes)")
+    }
+    let reader = try ParquetReader(file: opened)
+    guard reader.rowCount == file.recordCount else {
+      throw FeatureStoreError(
+        .corrupt, "'\(file.path)' has \(reader.rowCount) rows, its table says \(file.recordCount)")
+    }
+    try opened.close()
+  }
+}

@@ -1,0 +1,150 @@
+internal import Columnar
+internal import FeatureModel
+internal import FileFormats
+internal import OnlineStore
+internal import Storage
+
+// Writing records. Every one goes through the log; what a call returned is on disk.
+extension FeatureStore {
+  /// The most records that one call takes: they are one atomic entry of the log.
+  public static let maximumBatchRows = 4096
+
+  /// Puts one record, its values as text in the spellings that CSV files use. What is not named is null.
+  ///
+  /// Throws `.invalidInput` when the key or the event time is missing or a value does not fit its type,
+  /// `.notFound` for an unknown name; then nothing was written.
+  @discardableResult
+  public func put(
+    _ groupName: String, fields: [String: String]
+  ) throws(FeatureStoreError) -> PutReceipt {
+    let log = try requireWriter("put a record")
+    let group = try group(groupName)
+    let columns = try columns(group, fields: fields)
+    let encoded = RecordEncoder(group).encode(columns, rowCount: 1)
+    if let refusal = encoded.refusals.first { throw FeatureStoreError(refusal.error) }
+    return try append(encoded, group, to: log)
+  }
+
+  /// Writes a tombstone: online answers "deleted", offline gets a row with `is_deleted`.
+  ///
+  /// - Parameters:
+  ///   - key: the record identifiers as text.
+  ///   - eventTime: when the deletion happened, ISO 8601; now if it is nil. Records with a later event
+  ///     time are not touched.
+  @discardableResult
+  public func delete(
+    _ groupName: String, key: [String: String], eventTime: String? = nil
+  ) throws(FeatureStoreError) -> PutReceipt {
+    let log = try requireWriter("delete a record")
+    let group = try group(groupName)
+    var time = clock.nowMicroseconds()
+    if let eventTime { time = try microseconds(eventTime, name: "the event time") }
+    let tombstone = LogEntry(
+      .tombstone, groupID: group.id, schemaVersion: group.version, eventTime: time,
+      key: try encodedKey(group, fields: key, allowsOthers: false))
+    do {
+      let lsns = try log.append([tombstone])
+      return PutReceipt(firstLSN: lsns.lowerBound, lastLSN: lsns.upperBound, count: 1)
+    } catch { throw FeatureStoreError(error) }
+  }
+
+  /// Appends the rows of an encoded batch that were not refused, in one commit.
+  ///
+  /// - Precondition: at least one row was not refused.
+  func append(
+    _ encoded: RecordEncoder.Encoded, _ group: FeatureGroup, to log: OnlineStore
+  ) throws(FeatureStoreError) -> PutReceipt {
+    var entries: [LogEntry] = []
+    entries.reserveCapacity(encoded.eventTimes.count)
+    var refusals = encoded.refusals[...]
+    for row in encoded.eventTimes.indices {
+      if refusals.first?.row == row {
+        refusals.removeFirst()
+        continue
+      }
+      entries.append(
+        LogEntry(
+          .put, groupID: group.id, schemaVersion: group.version,
+          eventTime: encoded.eventTimes[row], key: encoded.keys.array(row),
+          row: encoded.rows.array(row)))
+    }
+    do {
+      let lsns = try log.append(entries)
+      return PutReceipt(
+        firstLSN: lsns.lowerBound, lastLSN: lsns.upperBound, count: entries.count)
+    } catch { throw FeatureStoreError(error) }
+  }
+
+  // MARK: Text
+
+  /// One record's columns, in the order of `recordSchema`, from text.
+  private func columns(
+    _ group: FeatureGroup, fields: [String: String]
+  ) throws(FeatureStoreError) -> [Column] {
+    let schema = group.recordSchema
+    for name in fields.keys.sorted() where schema.index(of: name) == nil {
+      throw Registry.unknown("column of '\(group.name)'", name, among: schema.fields.map(\.name))
+    }
+    var columns: [Column] = []
+    for field in schema.fields {
+      let builder = AnyColumnBuilder(field.type)
+      if let text = fields[field.name] {
+        try Self.append(text, field, to: builder)
+      } else {
+        builder.appendNull()
+      }
+      columns.append(builder.finish())
+    }
+    return columns
+  }
+
+  /// An entity key from text.
+  ///
+  /// - Parameter allowsOthers: whether `fields` may name what is no identifier of this group (views
+  ///   take the identifiers of all their groups at once).
+  func encodedKey(
+    _ group: FeatureGroup, fields: [String: String], allowsOthers: Bool
+  ) throws(FeatureStoreError) -> [UInt8] {
+    let names = group.recordIdentifiers.map(\.name)
+    if !allowsOthers {
+      for name in fields.keys.sorted() where !names.contains(name) {
+        throw Registry.unknown("record identifier of '\(group.name)'", name, among: names)
+      }
+    }
+    var columns: [Column] = []
+    for identifier in group.recordIdentifiers {
+      guard let text = fields[identifier.name] else {
+        throw FeatureStoreError(
+          .invalidInput,
+          "the record identifier '\(identifier.name)' of '\(group.name)' is missing: its key is "
+            + names.joined(separator: ", "))
+      }
+      let field = Field(identifier.name, identifier.type.dataType)
+      let builder = AnyColumnBuilder(field.type)
+      try Self.append(text, field, to: builder)
+      columns.append(builder.finish())
+    }
+    return KeyCodec(group).encode(columns, rowCount: 1).array(0)
+  }
+
+  private static func append(
+    _ text: String, _ field: Field, to builder: AnyColumnBuilder
+  ) throws(FeatureStoreError) {
+    do {
+      try ValueParser(field.type).append(text, to: builder)
+    } catch {
+      throw FeatureStoreError(
+        .invalidInput, "'\(text)' for '\(field.name)' (\(field.type)) \(error)", cause: error)
+    }
+  }
+
+  /// A moment from ISO 8601 text.
+  func microseconds(_ text: String, name: String) throws(FeatureStoreError) -> Int64 {
+    let bytes = Array(text.utf8)
+    do {
+      return try TextValue.timestamp(bytes.span, unit: nil)
+    } catch {
+      throw FeatureStoreError(.invalidArgument, "\(name) '\(text)' \(error)", cause: error)
+    }
+  }
+}

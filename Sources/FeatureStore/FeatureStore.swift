@@ -1,0 +1,239 @@
+public import FeatureModel
+internal import Iceberg
+internal import JSON
+internal import OnlineStore
+public import Storage
+internal import WriteAheadLog
+
+/// A feature store in one directory:
+///
+///     store.json   the definitions: groups, views, the store's identity
+///     log/         the write-ahead log, which is the online store's data
+///     warehouse/   the offline tables (Apache Iceberg) and their catalog, catalog.db
+///     jobs/        leases of maintenance jobs
+///
+/// One process writes (`.readWrite`); others may read online (`.readOnly`) and work on the offline
+/// tables (`.offline`) at the same time. Thread-safe.
+public final class FeatureStore: Sendable {
+  /// What the caller is going to do.
+  public enum Access: Sendable {
+    /// Offline tables and definitions only; the log is not touched.
+    case offline
+    /// Online reads as well, of what the log held when it was opened.
+    case readOnly
+    /// Everything; only one process at a time.
+    case readWrite
+  }
+
+  public struct Options: Sendable {
+    /// When a write is acknowledged; on disk, unless told otherwise.
+    public var isDurable = true
+    /// Records gathered for the offline tables are flushed once they take this many bytes.
+    public var flushSizeBytes = 64 << 20
+    /// Records wait at most this long for a flush while a background flusher runs.
+    public var flushIntervalSeconds = 60
+
+    public init() {}
+  }
+
+  public let directory: String
+  public let access: Access
+  let options: Options
+  let fileSystem: any FileSystem
+  let clock: any WallClock
+  let registry: Lock<Registry>
+  let tables: OfflineTables
+  let onlineStore: OnlineStore?
+  /// One flush at a time.
+  let flushLock = Lock(())
+
+  private init(
+    directory: String, access: Access, options: Options, fileSystem: any FileSystem,
+    clock: any WallClock, registry: Registry, tables: OfflineTables, onlineStore: OnlineStore?
+  ) {
+    self.directory = directory
+    self.access = access
+    self.options = options
+    self.fileSystem = fileSystem
+    self.clock = clock
+    self.registry = Lock(registry)
+    self.tables = tables
+    self.onlineStore = onlineStore
+  }
+
+  /// Makes a new, empty store in a directory that is empty or not there yet.
+  ///
+  /// Throws `.alreadyExists` when the directory has a store, or anything else, in it.
+  public static func create(
+    at directory: String, fileSystem: any FileSystem = POSIXFileSystem(),
+    clock: any WallClock = SystemClock()
+  ) throws(FeatureStoreError) {
+    do {
+      try fileSystem.createDirectory(directory, withIntermediates: true)
+      let names = try fileSystem.contentsOfDirectory(directory)
+      guard !names.contains(Registry.fileName) else {
+        throw FeatureStoreError(.alreadyExists, "'\(directory)' is a feature store already")
+      }
+      guard names.isEmpty else {
+        throw FeatureStoreError(
+          .alreadyExists, "'\(directory)' is not empty; a store needs a directory of its own")
+      }
+      for name in ["log", "warehouse", "jobs"] {
+        try fileSystem.createDirectory(
+          StoragePath.join(directory, name), withIntermediates: false)
+      }
+      let path = try fileSystem.canonicalPath(directory)
+      let online = try OnlineStore.open(
+        directory: StoragePath.join(path, "log"), fileSystem: fileSystem, clock: clock)
+      let registry = Registry(
+        storeID: online.log.store.description, createdMicroseconds: clock.nowMicroseconds())
+      try online.close()
+      _ = try OfflineTables(
+        warehouse: StoragePath.join(path, "warehouse"), storeID: registry.storeID,
+        fileSystem: fileSystem, clock: clock)
+      // Last, so that a directory with this file is a whole store.
+      try fileSystem.publish(
+        registry.json.utf8(pretty: true), at: StoragePath.join(path, Registry.fileName),
+        replacing: false)
+    } catch { throw FeatureStoreError(error) }
+  }
+
+  /// Opens a store. Opening for writing recovers the log after a crash: what was acknowledged is
+  /// there. Throws `.notAStore`, `.locked` when another process writes, `.corrupt`.
+  public static func open(
+    at directory: String, access: Access = .readWrite, options: Options = Options(),
+    fileSystem: any FileSystem = POSIXFileSystem(), clock: any WallClock = SystemClock()
+  ) throws(FeatureStoreError) -> FeatureStore {
+    do {
+      let file = StoragePath.join(directory, Registry.fileName)
+      guard try fileSystem.information(file) != nil else {
+        throw FeatureStoreError(
+          .notAStore,
+          "'\(directory)' is no feature store: it has no \(Registry.fileName) "
+            + "('fstore init \(directory)' makes one)")
+      }
+      let path = try fileSystem.canonicalPath(directory)
+      var onlineStore: OnlineStore?
+      if access != .offline {
+        var logOptions = OnlineStoreOptions()
+        logOptions.log.isReadOnly = access == .readOnly
+        if !options.isDurable { logOptions.log.durability = .interval(milliseconds: 1000) }
+        onlineStore = try OnlineStore.open(
+          directory: StoragePath.join(path, "log"), fileSystem: fileSystem, clock: clock,
+          options: logOptions)
+      }
+      // After the lock is held, so that no other writer changes it.
+      let bytes = try fileSystem.readFile(file, limitBytes: 64 << 20)
+      let registry = try Registry(parsing: bytes, path: file)
+      if let onlineStore, onlineStore.log.store.description != registry.storeID {
+        throw FeatureStoreError(
+          .corrupt,
+          "'\(directory)': the log belongs to the store \(onlineStore.log.store), "
+            + "the definitions to \(registry.storeID)")
+      }
+      let tables = try OfflineTables(
+        warehouse: StoragePath.join(path, "warehouse"), storeID: registry.storeID,
+        fileSystem: fileSystem, clock: clock)
+      return FeatureStore(
+        directory: path, access: access, options: options, fileSystem: fileSystem, clock: clock,
+        registry: registry, tables: tables, onlineStore: onlineStore)
+    } catch { throw FeatureStoreError(error) }
+  }
+
+  /// Closes the log. What is not flushed yet stays in it, and the next flush takes it.
+  public func close() throws(FeatureStoreError) {
+    do { try onlineStore?.close() } catch { throw FeatureStoreError(error) }
+  }
+
+  /// The log, for an operation that needs it.
+  func log(for operation: String) throws(FeatureStoreError) -> OnlineStore {
+    guard let onlineStore else {
+      throw FeatureStoreError(
+        .readOnly, "cannot \(operation): the store was opened for its offline tables only")
+    }
+    return onlineStore
+  }
+
+  func requireWriter(_ operation: String) throws(FeatureStoreError) -> OnlineStore {
+    guard access == .readWrite else {
+      throw FeatureStoreError(
+        .readOnly, "cannot \(operation): the store was opened for reading only")
+    }
+    return try log(for: operation)
+  }
+}
+
+// Definitions.
+extension FeatureStore {
+  public var storeID: String { registry.withLock { $0.storeID } }
+
+  /// The groups in the order of their creation.
+  public var groups: [FeatureGroup] { registry.withLock { $0.groups } }
+
+  public var views: [FeatureView] { registry.withLock { $0.views } }
+
+  public func group(_ name: String) throws(FeatureStoreError) -> FeatureGroup {
+    try registry.withLock { registry throws(FeatureStoreError) in try registry.group(name) }
+  }
+
+  public func view(_ name: String) throws(FeatureStoreError) -> FeatureView {
+    try registry.withLock { registry throws(FeatureStoreError) in try registry.view(name) }
+  }
+
+  /// Creates a group, and its offline table if it has one. The definition's `id` and `version` are
+  /// assigned here.
+  @discardableResult
+  public func createGroup(_ definition: FeatureGroup) throws(FeatureStoreError) -> FeatureGroup {
+    let log = try requireWriter("create a feature group")
+    return try registry.withLock { current throws(FeatureStoreError) in
+      var group = definition
+      group.id = current.nextGroupID
+      group.version = 1
+      var changed = current
+      try changed.add(group)
+      if group.isOffline { try tables.create(group, from: log.log.lastLSN) }
+      try save(changed)
+      current = changed
+      return group
+    }
+  }
+
+  /// Adds features to a group: a new version of its definition, and new columns of its table.
+  @discardableResult
+  public func addFeatures(
+    _ features: [Feature], to name: String
+  ) throws(FeatureStoreError) -> FeatureGroup {
+    _ = try requireWriter("add features")
+    return try registry.withLock { current throws(FeatureStoreError) in
+      let group: FeatureGroup
+      do { group = try current.group(name).adding(features) } catch {
+        throw FeatureStoreError(error)
+      }
+      // The table first: a column that no definition names yet harms nobody.
+      if group.isOffline { try tables.addMissingColumns(group) }
+      var changed = current
+      changed.replace(group)
+      try save(changed)
+      current = changed
+      return group
+    }
+  }
+
+  public func createView(_ view: FeatureView) throws(FeatureStoreError) {
+    _ = try requireWriter("create a feature view")
+    try registry.withLock { current throws(FeatureStoreError) in
+      var changed = current
+      try changed.add(view)
+      try save(changed)
+      current = changed
+    }
+  }
+
+  private func save(_ registry: Registry) throws(FeatureStoreError) {
+    do {
+      try fileSystem.publish(
+        registry.json.utf8(pretty: true), at: StoragePath.join(directory, Registry.fileName),
+        replacing: true)
+    } catch { throw FeatureStoreError(error) }
+  }
+}

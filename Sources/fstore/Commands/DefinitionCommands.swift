@@ -1,0 +1,224 @@
+internal import FeatureModel
+internal import FeatureStore
+internal import JSON
+
+extension Command {
+  static let initialize = Command(
+    name: "init", summary: "make a new, empty store",
+    discussion: "The directory must be empty or not be there yet. Example:\n\n  fstore init store",
+    syntax: CommandSyntax(positionals: [
+      .init(name: "DIRECTORY", help: "where; the --store otherwise", isRequired: false)
+    ])
+  ) { context in
+    let directory = context.arguments.positionals.first ?? context.storeDirectory
+    try FeatureStore.create(at: directory)
+    context.output.print(["store": .string(directory)]) { "made a feature store in \(directory)" }
+    return .success
+  }
+
+  static let groupCreate = Command(
+    name: "group create", summary: "create a feature group",
+    discussion: """
+      Types: \(FeatureType.allowedNames).
+      Names are letters, digits and underscores. Example:
+
+        fstore group create weather --key origin:string --event-time observed_at \\
+          --feature temp:double --feature humid:double --ttl 6h
+      """,
+    syntax: CommandSyntax(
+      positionals: [.init(name: "NAME", help: "the group's name")],
+      options: [
+        CommandSyntax.option(
+          "--key", "NAME:TYPE", "a column of the entity key", repeatable: true),
+        CommandSyntax.option("--event-time", "NAME", "the column that says when it happened"),
+        CommandSyntax.option("--feature", "NAME:TYPE", "a feature", repeatable: true),
+        CommandSyntax.option(
+          "--ttl", "DURATION",
+          "values count this long after their event time (6h, 7d); for ever "
+            + "without it"),
+        CommandSyntax.option(
+          "--partition", "UNIT", "partition the offline table by event time: hour, day, month, year"
+        ),
+        CommandSyntax.flag("--no-online", "keep no online values"),
+        CommandSyntax.flag("--no-offline", "keep no offline table"),
+        CommandSyntax.option(
+          "--property", "KEY=VALUE", "a property for the Iceberg table", repeatable: true),
+      ])
+  ) { context in
+    let arguments = context.arguments
+    let group: FeatureGroup
+    do {
+      group = try FeatureGroup(
+        id: 0, name: arguments.positionals[0],
+        recordIdentifiers: try arguments.all("--key").map(typedName),
+        eventTimeName: try arguments.required("--event-time"),
+        features: try arguments.all("--feature").map(typedName),
+        isOnline: !arguments.has("--no-online"), isOffline: !arguments.has("--no-offline"),
+        timeToLive: try arguments.duration("--ttl").map { .microseconds($0) } ?? .infinite,
+        partitioning: try partitioning(arguments.value("--partition")),
+        tableProperties: try properties(arguments.all("--property")))
+    } catch let error as FeatureModelError {
+      throw UsageError(message: error.message)
+    }
+    let created = try context.withStore(.readWrite) { try $0.createGroup(group) }
+    context.output.print(created.json) { "created the feature group '\(created.name)'" }
+    return .success
+  }
+
+  static let groupAddFeatures = Command(
+    name: "group add-features", summary: "add features to a group",
+    discussion: "Older records answer null for them. Example:\n\n"
+      + "  fstore group add-features weather --feature gust:double",
+    syntax: CommandSyntax(
+      positionals: [.init(name: "NAME", help: "the group's name")],
+      options: [CommandSyntax.option("--feature", "NAME:TYPE", "a feature", repeatable: true)])
+  ) { context in
+    let features = try context.arguments.all("--feature").map(typedName)
+    guard !features.isEmpty else { throw UsageError(message: "--feature is needed") }
+    let name = context.arguments.positionals[0]
+    let group = try context.withStore(.readWrite) { try $0.addFeatures(features, to: name) }
+    context.output.print(group.json) {
+      "'\(name)' is at version \(group.version) with \(group.features.count) features"
+    }
+    return .success
+  }
+
+  static let groupList = Command(name: "group list", summary: "list the feature groups") {
+    context in
+    let groups = try context.withStore(.offline) { $0.groups }
+    context.output.print(.array(groups.map(\.json))) {
+      var table = TextTable([
+        ("group", .left), ("key", .left), ("event time", .left), ("features", .right),
+        ("ttl", .left), ("online", .left), ("offline", .left),
+      ])
+      for group in groups {
+        table.rows.append([
+          group.name, group.recordIdentifiers.map(\.name).joined(separator: ", "),
+          group.eventTimeName, "\(group.features.count)", timeToLiveText(group.timeToLive),
+          group.isOnline ? "yes" : "no", group.isOffline ? "yes" : "no",
+        ])
+      }
+      return table.text()
+    }
+    return .success
+  }
+
+  static let groupDescribe = Command(
+    name: "group describe", summary: "show a group's definition and its table's properties",
+    syntax: CommandSyntax(positionals: [.init(name: "NAME", help: "the group's name")])
+  ) { context in
+    let name = context.arguments.positionals[0]
+    let (group, properties) = try context.withStore(.offline) { store in
+      let group = try store.group(name)
+      return (group, group.isOffline ? try store.tableProperties(name) : [:])
+    }
+    var json = group.json.objectValue ?? [:]
+    json["table_properties"] = .object(
+      JSONObject(properties.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }))
+    context.output.print(.object(json)) {
+      var table = TextTable([("column", .left), ("type", .left), ("role", .left)])
+      for key in group.recordIdentifiers {
+        table.rows.append([key.name, key.type.description, "record identifier"])
+      }
+      table.rows.append([group.eventTimeName, "timestamp", "event time"])
+      for feature in group.features {
+        let since =
+          feature.sinceVersion > 1 ? "feature since version \(feature.sinceVersion)" : "feature"
+        table.rows.append([feature.name, feature.type.description, since])
+      }
+      let facts = [
+        "feature group '\(group.name)', version \(group.version), ttl "
+          + timeToLiveText(group.timeToLive) + ", partitioned by \(group.partitioning.rawValue)",
+        "",
+      ]
+      let settings = properties.sorted { $0.key < $1.key }.map { "  \($0.key) = \($0.value)" }
+      return
+        (facts + [table.text()] + (settings.isEmpty ? [] : ["", "table properties:"] + settings))
+        .joined(separator: "\n")
+    }
+    return .success
+  }
+
+  static let viewCreate = Command(
+    name: "view create", summary: "name features of several groups",
+    discussion: """
+      A view answers online in one call (fstore get --view) and defines training sets, so the two agree.
+      A feature is GROUP:FEATURE, GROUP:* for all of a group's, or GROUP:FEATURE=NAME to rename it:
+
+        fstore view create flight weather:temp weather:humid arrivals:arr_delay=last_delay planes:*
+      """,
+    syntax: CommandSyntax(positionals: [
+      .init(name: "NAME", help: "the view's name"),
+      .init(name: "FEATURE", help: "GROUP:FEATURE[=NAME] or GROUP:*", isRepeatable: true),
+    ])
+  ) { context in
+    let words = context.arguments.positionals
+    let view = try context.withStore(.readWrite) { store in
+      let view = try FeatureView(
+        name: words[0], features: try store.featureReferences(Array(words.dropFirst())))
+      try store.createView(view)
+      return view
+    }
+    context.output.print(view.json) {
+      "created the feature view '\(view.name)' with \(view.features.count) features"
+    }
+    return .success
+  }
+
+  static let viewList = Command(name: "view list", summary: "list the feature views") { context in
+    let views = try context.withStore(.offline) { $0.views }
+    context.output.print(.array(views.map(\.json))) {
+      var table = TextTable([("view", .left), ("features", .right), ("groups", .left)])
+      for view in views {
+        table.rows.append([
+          view.name, "\(view.features.count)", view.groups.joined(separator: ", "),
+        ])
+      }
+      return table.text()
+    }
+    return .success
+  }
+
+  /// `NAME:TYPE` as it stands in `--key` and `--feature`.
+  private static func typedName(_ text: String) throws -> Feature {
+    guard let colon = text.firstIndex(of: ":") else {
+      throw UsageError(
+        message: "'\(text)' needs a type: NAME:TYPE, with \(FeatureType.allowedNames)")
+    }
+    let type = try FeatureType(parsing: String(text[text.index(after: colon)...]))
+    return Feature(String(text[..<colon]), type)
+  }
+
+  private static func partitioning(_ text: String?) throws(UsageError) -> Partitioning {
+    guard let text else { return .none }
+    guard let partitioning = Partitioning(rawValue: text) else {
+      let allowed = Partitioning.allCases.map(\.rawValue).joined(separator: ", ")
+      throw UsageError(message: "--partition takes one of \(allowed), not '\(text)'")
+    }
+    return partitioning
+  }
+
+  private static func properties(_ texts: [String]) throws(UsageError) -> [String: String] {
+    var properties: [String: String] = [:]
+    for text in texts {
+      guard let equals = text.firstIndex(of: "=") else {
+        throw UsageError(message: "--property takes KEY=VALUE, not '\(text)'")
+      }
+      properties[String(text[..<equals])] = String(text[text.index(after: equals)...])
+    }
+    return properties
+  }
+
+  static func timeToLiveText(_ timeToLive: TimeToLive) -> String {
+    switch timeToLive {
+    case .infinite: return "infinite"
+    case .microseconds(let length):
+      for (factor, unit) in [
+        (86_400_000_000, "d"), (3_600_000_000, "h"), (60_000_000, "m"), (1_000_000, "s"),
+      ] as [(Int64, String)] where length % factor == 0 {
+        return "\(length / factor)\(unit)"
+      }
+      return "\(length)us"
+    }
+  }
+}

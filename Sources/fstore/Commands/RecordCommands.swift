@@ -1,0 +1,249 @@
+internal import FeatureModel
+internal import FeatureStore
+internal import JSON
+
+extension Command {
+  static let ingest = Command(
+    name: "ingest", summary: "put the records of a file",
+    discussion: """
+      Formats by the file's name: .csv, .tsv, .jsonl, .ndjson, .parquet, .arrow. Columns are matched by name;
+      --map renames them. Records go through the log, so they are online at once and offline after the flush
+      that ends the ingest. With --on-error skip, rows that do not fit are reported and left out; with stop
+      (the default) the first one ends the ingest, and what came before it is kept. Example:
+
+        fstore ingest weather weather.csv --on-error skip
+      """,
+    syntax: CommandSyntax(
+      positionals: [
+        .init(name: "GROUP", help: "the feature group"), .init(name: "FILE", help: "the records"),
+      ],
+      options: [
+        CommandSyntax.option(
+          "--map", "COLUMN=NAME", "take a column of the file under another name", repeatable: true),
+        CommandSyntax.option("--on-error", "skip|stop", "what a row that does not fit does"),
+        CommandSyntax.option(
+          "--flush-every", "ROWS", "flush to the offline table after so many records"),
+        CommandSyntax.flag("--no-flush", "leave the records in the log for a later flush"),
+      ])
+  ) { context in
+    let arguments = context.arguments
+    var options = IngestOptions()
+    switch arguments.value("--on-error") ?? "stop" {
+    case "skip": options.onError = .skip
+    case "stop": options.onError = .stop
+    case let other: throw UsageError(message: "--on-error takes skip or stop, not '\(other)'")
+    }
+    options.flushEveryRows = try arguments.integer("--flush-every", minimum: 1).map { Int($0) }
+    options.flushesAtEnd = !arguments.has("--no-flush")
+    for pair in arguments.all("--map") {
+      let (column, name) = try assignment(pair, option: "--map")
+      options.columnNames[column] = name
+    }
+    let file = arguments.positionals[1]
+    let bar = ProgressBar("ingesting \(file)")
+    let report = try context.withStore(.readWrite) { store in
+      defer { bar.finish() }
+      return try store.ingest(arguments.positionals[0], file: file, options: options) { progress in
+        bar.update(
+          progress.bytesRead, of: progress.totalBytes,
+          detail: "\(countText(progress.acceptedCount)) records")
+      }
+    }
+    context.output.print(json(report)) {
+      "\(countText(report.acceptedCount)) records accepted, \(countText(report.refusedCount)) refused"
+        + (report.flushCount > 0 ? ", \(report.flushCount) flushes" : "")
+    }
+    for row in report.refusedRows.prefix(20) { Output.note(text(row)) }
+    if report.refusedCount > 20 {
+      Output.note("... and \(countText(report.refusedCount - 20)) more")
+    }
+    if report.wasStopped {
+      Output.error(
+        "stopped at the first row that does not fit; --on-error skip leaves such rows out")
+      return .data
+    }
+    return report.refusedCount > 0 ? .partial : .success
+  }
+
+  static let put = Command(
+    name: "put", summary: "put one record",
+    discussion: "Durable when it returns. What is not given is null. Example:\n\n"
+      + "  fstore put weather origin=JFK observed_at=2013-01-01T06:00:00Z temp=39.02",
+    syntax: CommandSyntax(positionals: [
+      .init(name: "GROUP", help: "the feature group"),
+      .init(name: "NAME=VALUE", help: "key, event time and features", isRepeatable: true),
+    ])
+  ) { context in
+    let words = context.arguments.positionals
+    let fields = try assignments(words.dropFirst())
+    let receipt = try context.withStore(.readWrite) { try $0.put(words[0], fields: fields) }
+    context.output.print(["lsn": .integer(receipt.lastLSN)]) {
+      "accepted as lsn \(receipt.lastLSN)"
+    }
+    return .success
+  }
+
+  static let delete = Command(
+    name: "delete", summary: "delete an entity's values",
+    discussion: """
+      Writes a tombstone: online answers 'deleted'; training sets see the older values at moments before it
+      and nulls after it. The event time is now unless it is given. Example:
+
+        fstore delete weather origin=JFK
+      """,
+    syntax: CommandSyntax(
+      positionals: [
+        .init(name: "GROUP", help: "the feature group"),
+        .init(name: "NAME=VALUE", help: "the entity key", isRepeatable: true),
+      ],
+      options: [CommandSyntax.option("--event-time", "TIME", "when the deletion happened")])
+  ) { context in
+    let words = context.arguments.positionals
+    let fields = try assignments(words.dropFirst())
+    let time = context.arguments.value("--event-time")
+    let receipt = try context.withStore(.readWrite) {
+      try $0.delete(words[0], key: fields, eventTime: time)
+    }
+    context.output.print(["lsn": .integer(receipt.lastLSN)]) { "deleted as lsn \(receipt.lastLSN)" }
+    return .success
+  }
+
+  static let get = Command(
+    name: "get", summary: "read the newest values of an entity",
+    discussion: """
+      A value that is not there says why: never written, null, expired, deleted. Examples:
+
+        fstore get weather origin=JFK --feature temp
+        fstore get --view flight origin=JFK tailnum=N14228
+      """,
+    syntax: CommandSyntax(
+      positionals: [
+        .init(
+          name: "GROUP NAME=VALUE", help: "the group (not with --view) and the entity key",
+          isRepeatable: true)
+      ],
+      options: [
+        CommandSyntax.option("--view", "VIEW", "the features of a view, of all its groups"),
+        CommandSyntax.option("--feature", "NAME", "only this feature", repeatable: true),
+      ])
+  ) { context in
+    let arguments = context.arguments
+    let answers = try context.withStore(.readOnly) { store in
+      if let view = arguments.value("--view") {
+        return try store.getFeatures(view, fields: try assignments(arguments.positionals[...]))
+      }
+      let features = arguments.all("--feature")
+      return try store.get(
+        arguments.positionals[0], fields: try assignments(arguments.positionals.dropFirst()),
+        features: features.isEmpty ? nil : features)
+    }
+    context.output.print(.array(answers.map(json))) {
+      var table = TextTable([
+        ("feature", .left), ("value", .right), ("status", .left), ("event time", .left),
+        ("write time", .left), ("lsn", .right),
+      ])
+      for answer in answers {
+        let value = answer.value.json(answer.type)
+        table.rows.append([
+          answer.name, value.stringValue ?? value.text(), answer.status.rawValue,
+          answer.eventTime.map { CivilTime.text(microseconds: $0) } ?? "",
+          answer.writeTime.map { CivilTime.text(microseconds: $0) } ?? "",
+          answer.lsn.map { "\($0)" } ?? "",
+        ])
+      }
+      return table.text()
+    }
+    return .success
+  }
+
+  static let flush = Command(
+    name: "flush", summary: "land the log's records in the offline tables",
+    syntax: CommandSyntax()
+  ) { context in
+    let reports = try context.withStore(.readWrite) { try $0.flush() }
+    context.output.print(.array(reports.map(json))) {
+      guard !reports.isEmpty else { return "nothing to flush" }
+      var table = TextTable([
+        ("group", .left), ("records", .right), ("files", .right), ("size", .right), ("lsn", .right),
+      ])
+      for report in reports {
+        table.rows.append([
+          report.group, countText(report.recordCount), "\(report.fileCount)",
+          bytesText(report.sizeBytes), "\(report.lsn)",
+        ])
+      }
+      return table.text()
+    }
+    return .success
+  }
+
+  /// `NAME=VALUE` words as fields.
+  private static func assignments(
+    _ words: some Collection<String>
+  ) throws(UsageError) -> [String: String] {
+    var fields: [String: String] = [:]
+    for word in words {
+      let (name, value) = try assignment(word, option: "")
+      guard fields.updateValue(value, forKey: name) == nil else {
+        throw UsageError(message: "'\(name)' is given twice")
+      }
+    }
+    return fields
+  }
+
+  private static func assignment(
+    _ word: String, option: String
+  ) throws(UsageError) -> (String, String) {
+    guard let equals = word.firstIndex(of: "=") else {
+      throw UsageError(
+        message: option.isEmpty
+          ? "expected NAME=VALUE, not '\(word)'" : "\(option) takes NAME=VALUE, not '\(word)'")
+    }
+    return (String(word[..<equals]), String(word[word.index(after: equals)...]))
+  }
+
+  private static func text(_ row: RefusedRow) -> String {
+    let place = row.line.map { "line \($0)" } ?? row.row.map { "row \($0)" } ?? "row"
+    let column = row.column.map { ", column '\($0)'" } ?? ""
+    let value = row.value.map { ": '\($0)'" } ?? ""
+    return "  \(place)\(column)\(value): \(row.message)"
+  }
+
+  private static func json(_ report: IngestReport) -> JSONValue {
+    [
+      "accepted": .integer(Int64(report.acceptedCount)),
+      "refused": .integer(Int64(report.refusedCount)),
+      "stopped": .bool(report.wasStopped), "flushes": .integer(Int64(report.flushCount)),
+      "first_lsn": report.firstLSN.map { .integer($0) } ?? .null,
+      "last_lsn": report.lastLSN.map { .integer($0) } ?? .null,
+      "refused_rows": .array(
+        report.refusedRows.map { row in
+          [
+            "line": row.line.map { .integer(Int64($0)) } ?? .null,
+            "row": row.row.map { .integer(Int64($0)) } ?? .null,
+            "column": row.column.map { .string($0) } ?? .null,
+            "value": row.value.map { .string($0) } ?? .null, "message": .string(row.message),
+          ]
+        }),
+    ]
+  }
+
+  private static func json(_ answer: FeatureAnswer) -> JSONValue {
+    func time(_ microseconds: Int64?) -> JSONValue {
+      microseconds.map { .string(CivilTime.text(microseconds: $0)) } ?? .null
+    }
+    return [
+      "feature": .string(answer.name), "value": answer.value.json(answer.type),
+      "status": .string(answer.status.rawValue), "event_time": time(answer.eventTime),
+      "write_time": time(answer.writeTime), "lsn": answer.lsn.map { .integer($0) } ?? .null,
+    ]
+  }
+
+  private static func json(_ report: FlushReport) -> JSONValue {
+    [
+      "group": .string(report.group), "records": .integer(Int64(report.recordCount)),
+      "files": .integer(Int64(report.fileCount)), "bytes": .integer(report.sizeBytes),
+      "snapshot_id": .integer(report.snapshotID), "lsn": .integer(report.lsn),
+    ]
+  }
+}

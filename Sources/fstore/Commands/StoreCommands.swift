@@ -1,0 +1,65 @@
+internal import FeatureStore
+internal import JSON
+
+extension Command {
+  static let all: [Command] = [
+    initialize, groupCreate, groupAddFeatures, groupList, groupDescribe, viewCreate, viewList,
+    ingest, put, get, delete, flush, trainingSet, optimize, vacuum, snapshots, files, verify, stats,
+    version,
+  ]
+
+  static let stats = Command(name: "stats", summary: "show counts and sizes of the store") {
+    context in
+    let report = try context.withStore(.readOnly) { try $0.statistics() }
+    context.output.print(report.json) {
+      var table = TextTable([
+        ("group", .left), ("online keys", .right), ("deleted", .right), ("offline records", .right),
+        ("files", .right), ("size", .right), ("snapshots", .right), ("behind by", .right),
+      ])
+      for group in report.groups {
+        table.rows.append([
+          group.name, countText(group.onlineKeyCount), countText(group.deletedKeyCount),
+          countText(group.offlineRecordCount), countText(group.fileCount),
+          bytesText(group.offlineBytes), "\(group.snapshotCount)",
+          group.isOffline ? countText(group.unflushedLSNs) + " lsn" : "-",
+        ])
+      }
+      return table.text()
+        + "\n\nlog: \(bytesText(report.logBytes)) in \(report.segmentCount) segments, "
+        + "last lsn \(countText(report.lastLSN)); index: \(countText(report.indexedKeyCount)) keys, "
+        + "\(bytesText(report.indexBytes))"
+    }
+    return .success
+  }
+
+  static let verify = Command(
+    name: "verify", summary: "check every record, the index and the offline tables",
+    discussion: """
+      Reads every frame of the log and checks its checksum, asks the index for every record, and checks that
+      every file of every offline table is there with its size and row count. Status 65 names the first damage.
+      """
+  ) { context in
+    let bar = ProgressBar("verifying")
+    let report = try context.withStore(.readOnly) { store in
+      defer { bar.finish() }
+      return try store.verify()
+    }
+    let json: JSONValue = [
+      "log_records": .integer(Int64(report.logRecordCount)),
+      "tables": .integer(Int64(report.tableCount)), "files": .integer(Int64(report.fileCount)),
+      "offline_records": .integer(report.offlineRecordCount), "damage": .null,
+    ]
+    context.output.print(json) {
+      "\(countText(report.logRecordCount)) log records and \(countText(report.fileCount)) files of "
+        + "\(report.tableCount) tables (\(countText(report.offlineRecordCount)) records): no damage"
+    }
+    return .success
+  }
+
+  static let version = Command(name: "version", summary: "print the version") { context in
+    context.output.print(["version": .string(FeatureStore.version)]) {
+      "fstore \(FeatureStore.version)"
+    }
+    return .success
+  }
+}
