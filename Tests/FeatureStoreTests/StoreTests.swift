@@ -1,0 +1,150 @@
+import FeatureModel
+import FeatureStore
+import Foundation
+import Testing
+
+@Suite struct StoreTests {
+  @Test func aRecordIsOnlineAtOnceAndOfflineAfterAFlush() throws {
+    let fixture = try StoreFixture()
+    let store = try FeatureStore.open(at: fixture.directory)
+    try store.createGroup(StoreFixture.group())
+    let receipt = try store.put(
+      "readings",
+      fields: ["sensor": "a", "at": "2026-01-01T00:00:00Z", "value": "7", "note": "naïve"])
+    let answers = try store.get("readings", fields: ["sensor": "a"])
+    #expect(answers.map(\.value) == [.long(7), .string("naïve")])
+    #expect(answers[0].lsn == receipt.lastLSN && answers[0].eventTime == 1_767_225_600_000_000)
+    #expect(try StoreFixture.offlineRows(store).isEmpty)
+    let reports = try store.flush()
+    #expect(reports.map(\.recordCount) == [1])
+    #expect(try StoreFixture.offlineRows(store).map(\.lsn) == [receipt.lastLSN])
+    #expect(try store.flush().isEmpty)
+    try store.close()
+  }
+
+  @Test func theNewestEventTimeWinsOnlineAndEveryRecordIsOffline() throws {
+    let fixture = try StoreFixture()
+    let store = try FeatureStore.open(at: fixture.directory)
+    try store.createGroup(StoreFixture.group())
+    for (time, value) in [("02", "2"), ("01", "1"), ("02", "3")] {
+      try store.put(
+        "readings", fields: ["sensor": "a", "at": "2026-01-\(time)T00:00:00Z", "value": value])
+    }
+    // The later of two with an equal event time is a correction.
+    #expect(
+      try store.get("readings", fields: ["sensor": "a"], features: ["value"])[0].value == .long(3))
+    _ = try store.flush()
+    #expect(try StoreFixture.offlineRows(store).count == 3)
+    try store.close()
+  }
+
+  @Test func aValueThatIsNotThereSaysWhy() throws {
+    let fixture = try StoreFixture()
+    let store = try FeatureStore.open(at: fixture.directory)
+    try store.createGroup(StoreFixture.group(timeToLive: .microseconds(3_600_000_000)))
+    func status(_ sensor: String) throws -> FeatureAnswer.Status {
+      try store.get("readings", fields: ["sensor": sensor], features: ["value"])[0].status
+    }
+    let now = ISO8601DateFormatter().string(from: Date())
+    try store.put("readings", fields: ["sensor": "fresh", "at": now, "value": "1"])
+    try store.put("readings", fields: ["sensor": "null", "at": now])
+    try store.put(
+      "readings", fields: ["sensor": "old", "at": "2020-01-01T00:00:00Z", "value": "1"])
+    try store.put(
+      "readings", fields: ["sensor": "gone", "at": "2026-01-01T00:00:00Z", "value": "1"])
+    try store.delete("readings", key: ["sensor": "gone"])
+    #expect(try status("fresh") == .present)
+    #expect(try status("null") == .null)
+    #expect(try status("old") == .expired)
+    #expect(try status("gone") == .deleted)
+    #expect(try status("other") == .neverWritten)
+    try store.close()
+  }
+
+  @Test func aSecondWriterIsRefusedAndAReaderIsNot() throws {
+    let fixture = try StoreFixture()
+    let store = try FeatureStore.open(at: fixture.directory)
+    try store.createGroup(StoreFixture.group())
+    try store.put("readings", fields: ["sensor": "a", "at": "2026-01-01T00:00:00Z", "value": "7"])
+    do {
+      _ = try FeatureStore.open(at: fixture.directory)
+      Issue.record("opened twice")
+    } catch { #expect(error.code == .locked) }
+    let reader = try FeatureStore.open(at: fixture.directory, access: .readOnly)
+    #expect(
+      try reader.get("readings", fields: ["sensor": "a"], features: ["value"])[0].value == .long(7))
+    do {
+      try reader.put("readings", fields: ["sensor": "a", "at": "2026-01-01T00:00:00Z"])
+      Issue.record("a reader wrote")
+    } catch { #expect(error.code == .readOnly) }
+    try reader.close()
+    try store.close()
+  }
+
+  @Test func addedFeaturesAreNullForOlderRecordsOnlineAndOffline() throws {
+    let fixture = try StoreFixture()
+    let store = try FeatureStore.open(at: fixture.directory)
+    try store.createGroup(StoreFixture.group())
+    try store.put(
+      "readings", fields: ["sensor": "old", "at": "2026-01-01T00:00:00Z", "value": "1"])
+    _ = try store.flush()
+    try store.addFeatures([Feature("extra", .double)], to: "readings")
+    try store.put(
+      "readings", fields: ["sensor": "new", "at": "2026-01-01T00:00:00Z", "extra": "2.5"])
+    _ = try store.flush()
+    #expect(
+      try store.get("readings", fields: ["sensor": "old"], features: ["extra"])[0].status == .null)
+    #expect(
+      try store.get("readings", fields: ["sensor": "new"], features: ["extra"])[0].value
+        == .double(2.5))
+    #expect(try StoreFixture.offlineRows(store).count == 2)
+    try store.close()
+  }
+
+  @Test func partitionedTablesHoldEveryRecordOnce() throws {
+    let fixture = try StoreFixture()
+    let store = try FeatureStore.open(at: fixture.directory)
+    try store.createGroup(StoreFixture.group(partitioning: .day))
+    for day in 1...9 {
+      try store.put(
+        "readings", fields: ["sensor": "s\(day)", "at": "2026-01-0\(day)T12:00:00Z", "value": "1"])
+    }
+    #expect(try store.flush().map(\.fileCount) == [9])
+    #expect(try Set(StoreFixture.offlineRows(store).map(\.sensor)).count == 9)
+    try store.close()
+  }
+
+  @Test func refusedRecordsAreNotWritten() throws {
+    let fixture = try StoreFixture()
+    let store = try FeatureStore.open(at: fixture.directory)
+    try store.createGroup(StoreFixture.group())
+    let wrong: [([String: String], FeatureStoreError.Code)] = [
+      (["at": "2026-01-01T00:00:00Z", "value": "1"], .invalidInput),
+      (["sensor": "a", "value": "1"], .invalidInput),
+      (["sensor": "a", "at": "yesterday"], .invalidInput),
+      (["sensor": "a", "at": "2026-01-01T00:00:00Z", "value": "seven"], .invalidInput),
+      (["sensor": "a", "at": "2026-01-01T00:00:00Z", "valeu": "7"], .notFound),
+    ]
+    for (fields, code) in wrong {
+      do {
+        try store.put("readings", fields: fields)
+        Issue.record("accepted \(fields)")
+      } catch { #expect(error.code == code, "\(fields): \(error)") }
+    }
+    #expect(try store.get("readings", fields: ["sensor": "a"])[0].status == .neverWritten)
+    #expect(try store.flush().isEmpty)
+    try store.close()
+  }
+
+  @Test func aDirectoryThatIsNoStoreIsRefused() throws {
+    let path = FileManager.default.temporaryDirectory.path
+    do {
+      _ = try FeatureStore.open(at: path)
+      Issue.record("opened")
+    } catch { #expect(error.code == .notAStore) }
+    do {
+      try FeatureStore.create(at: path)
+      Issue.record("created in a directory that is not empty")
+    } catch { #expect(error.code == .alreadyExists) }
+  }
+}
