@@ -28,13 +28,13 @@ struct OfflineWriter {
   private static let readSizeBytes = 4 << 20
 
   /// Lands everything that was acknowledged when the flush began. One commit a group, or more where
-  /// its records take more than the flush size.
-  func flush() throws(FeatureStoreError) -> [FlushReport] {
+  /// its records take more than the flush size. The tables then hold every record up to `lsn`.
+  func flush() throws(FeatureStoreError) -> (reports: [FlushReport], lsn: Int64) {
     var reports: [FlushReport] = []
     do {
       var followers = try self.followers()
-      guard !followers.isEmpty else { return [] }
       let end = log.log.durableLSN
+      guard !followers.isEmpty else { return ([], end) }
       let slowest = followers.values.map(\.position).min() ?? end
       var next = max(slowest, try hint()) + 1
       while next <= end {
@@ -58,8 +58,8 @@ struct OfflineWriter {
         reports.append(try commit(&followers, id))
       }
       try saveHint(end)
+      return (reports, end)
     } catch { throw FeatureStoreError(error) }
-    return reports
   }
 
   /// The offline groups by id. A group whose table is not there (a crash in its creation) gets one.
@@ -139,18 +139,5 @@ struct OfflineWriter {
   private func saveHint(_ lsn: Int64) throws(StorageError) {
     try store.fileSystem.publish(
       Array("\(store.storeID) \(lsn)".utf8), at: hintPath, replacing: true)
-  }
-}
-
-extension FeatureStore {
-  /// Lands everything that was accepted so far in the offline tables. Returns what was done, one
-  /// report a commit; nothing for groups without new records.
-  ///
-  /// Cost: one file and one commit a group. Thread-safe; one flush runs at a time.
-  public func flush() throws(FeatureStoreError) -> [FlushReport] {
-    let log = try requireWriter("flush")
-    return try flushLock.withLock { _ throws(FeatureStoreError) in
-      try OfflineWriter(store: self, log: log).flush()
-    }
   }
 }

@@ -9,11 +9,11 @@ import Storage
 final class StoreFixture {
   let directory: String
 
-  init() throws {
+  init(options: FeatureStore.Options = FeatureStore.Options()) throws {
     directory =
       FileManager.default.temporaryDirectory
       .appending(path: "fstore-\(UUID().uuidString)").path
-    try FeatureStore.create(at: directory)
+    try FeatureStore.create(at: directory, options: options)
   }
 
   deinit { try? FileManager.default.removeItem(atPath: directory) }
