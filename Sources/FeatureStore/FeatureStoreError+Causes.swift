@@ -65,7 +65,7 @@ extension FeatureStoreError {
     case .closed: self.init(.invalidArgument, error.description, cause: error)
     case .openedForReadingOnly: self.init(.readOnly, error.description, cause: error)
     case .tooLarge: self.init(.invalidInput, error.description, cause: error)
-    case .noSuchPosition: self.init(.corrupt, error.description, cause: error)
+    case .noSuchPosition, .removed: self.init(.corrupt, error.description, cause: error)
     }
   }
 
