@@ -119,7 +119,7 @@ extension Recovery {
   ) throws(WriteAheadLogError) -> (bytes: [UInt8], used: Int) {
     do {
       let rest = try segment.file.read(count: max(0, segment.capacityBytes - end), at: Int64(end))
-      let used = rest.lastIndex { $0 != 0 }.map { $0 + 1 } ?? 0
+      let used = rest.countBeforeTrailingZeros
       return used == 0 ? ([], 0) : (rest, used)
     } catch { throw .storage(error) }
   }
