@@ -93,7 +93,13 @@ let package = Package(
         "FeatureStore", "FeatureModel", "Columnar", "FileFormats", "Iceberg", "OnlineStore",
         "Storage", "JSON", "TestSupport",
       ]),
-    tests("CommandTests", ["fstore", "FeatureStore", "JSON"]),
+    tests("CommandTests", ["fstore", "JSON"]),
+    tests(
+      "InteropTests",
+      [
+        "FeatureStore", "FeatureModel", "Iceberg", "Avro", "Columnar", "FileFormats", "Storage",
+        "JSON", "TestSupport",
+      ]),
     tests("TidyTests", ["JSON"]),
   ],
   cxxLanguageStandard: .cxx20

@@ -49,7 +49,10 @@ extension FeatureStore {
   private func answers(
     _ references: [FeatureReference], _ group: FeatureGroup, _ key: [UInt8]
   ) throws(FeatureStoreError) -> [FeatureAnswer] {
-    try requireOnline(group)
+    guard group.isOnline else {
+      throw FeatureStoreError(
+        .invalidArgument, "feature group '\(group.name)' is offline only: it has no online values")
+    }
     do {
       let indices = try references.map { try group.featureIndex($0.feature) }
       let stored = try log(for: "read online").get(groupID: group.id, key: key)
@@ -68,15 +71,8 @@ extension FeatureStore {
     } catch { throw FeatureStoreError(error) }
   }
 
-  func requireOnline(_ group: FeatureGroup) throws(FeatureStoreError) {
-    guard group.isOnline else {
-      throw FeatureStoreError(
-        .invalidArgument, "feature group '\(group.name)' is offline only: it has no online values")
-    }
-  }
-
   /// Why there are values, or none.
-  func status(of stored: StoredEntry?, _ group: FeatureGroup) -> FeatureAnswer.Status {
+  private func status(of stored: StoredEntry?, _ group: FeatureGroup) -> FeatureAnswer.Status {
     guard let stored else { return .neverWritten }
     if stored.isTombstone { return .deleted }
     let oldest = group.timeToLive.oldestEventTime(at: clock.nowMicroseconds())

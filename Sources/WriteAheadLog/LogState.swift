@@ -9,19 +9,15 @@ struct LogState {
   var isClosing = false
   var isClosed = false
   /// Something was written since the log was last known to be complete.
-  var isMarkerNeeded: Bool
+  var isMarkerNeeded = false
   /// Set by the first failure; nothing is written or synced after it.
   var failure: StorageError?
   var nextLSN: LogSequenceNumber
   var durableLSN: LogSequenceNumber
   var acknowledgedLSN: LogSequenceNumber
-  /// Where the acknowledged frames end.
-  var acknowledgedSegment: UInt32 = 0
-  var acknowledgedOffset = 0
 
-  init(nextLSN: LogSequenceNumber, isMarkerNeeded: Bool) {
+  init(nextLSN: LogSequenceNumber) {
     self.nextLSN = nextLSN
-    self.isMarkerNeeded = isMarkerNeeded
     durableLSN = nextLSN - 1
     acknowledgedLSN = nextLSN - 1
   }

@@ -63,10 +63,7 @@ struct Context {
   let storeDirectory: String
 
   func open(_ access: FeatureStore.Access) throws -> FeatureStore {
-    var options = FeatureStore.Options()
-    // A flush for each command would make a file for each record.
-    options.flushesAutomatically = false
-    return try FeatureStore.open(at: storeDirectory, access: access, options: options)
+    try FeatureStore.open(at: storeDirectory, access: access)
   }
 
   /// Opens the store, runs `body`, and closes the store however that ends.

@@ -27,14 +27,12 @@ final class CommandFixture {
   }
 
   let directory: URL
-  let store: String
+  var store: String { directory.appending(path: "store").path }
 
-  /// - Parameter store: where the store will be, if not in the fixture's own directory.
-  init(store: String? = nil) throws {
+  init() throws {
     directory = FileManager.default.temporaryDirectory
       .appending(path: "fstore-command-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-    self.store = store ?? directory.appending(path: "store").path
   }
 
   deinit { try? FileManager.default.removeItem(at: directory) }

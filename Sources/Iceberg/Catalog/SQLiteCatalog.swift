@@ -46,7 +46,7 @@ public final class SQLiteCatalog: Catalog {
     self.options = options
     database = try CatalogDatabase(
       path: try Location.path(of: databasePath), catalogName: name,
-      fileSystem: io.fileSystem, busyTimeoutMilliseconds: options.busyTimeoutMilliseconds)
+      busyTimeoutMilliseconds: options.busyTimeoutMilliseconds)
   }
 
   private var nowMilliseconds: Int64 { clock.nowMicroseconds() / 1000 }

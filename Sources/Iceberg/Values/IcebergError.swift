@@ -1,5 +1,3 @@
-public import Storage
-
 /// What went wrong with a table, its metadata or a commit.
 public struct IcebergError: Error, Hashable, Sendable, CustomStringConvertible {
   public enum Kind: Hashable, Sendable {
@@ -36,16 +34,11 @@ public struct IcebergError: Error, Hashable, Sendable, CustomStringConvertible {
   public var message: String
   /// Innermost first.
   public var context: [Context]
-  /// The failure of a file operation below, if that is the cause: a full disk, a lacking permission.
-  public var storageError: StorageError?
 
-  public init(
-    _ kind: Kind, _ message: String, context: [Context] = [], storageError: StorageError? = nil
-  ) {
+  public init(_ kind: Kind, _ message: String, context: [Context] = []) {
     self.kind = kind
     self.message = message
     self.context = context
-    self.storageError = storageError
   }
 
   /// Whether the same commit, rebuilt from the table's new head, may succeed.

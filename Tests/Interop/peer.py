@@ -1,0 +1,260 @@
+"""PyIceberg, DuckDB and fastavro at the service of the Swift tests, in one process.
+
+Reads one JSON object a line, {"call": NAME, ...arguments}, and answers each with one line: {"result": ...},
+or {"error": ...} with the traceback. Ends with its input.
+"""
+
+import json
+import sys
+import traceback
+
+import fastavro
+import pyarrow.parquet as parquet
+from pyiceberg.catalog import load_catalog
+from pyiceberg.expressions import (
+    And, EqualTo, GreaterThan, GreaterThanOrEqual, In, IsNaN, IsNull, LessThan, LessThanOrEqual, Not, NotEqualTo,
+    NotIn, NotNaN, NotNull, NotStartsWith, StartsWith)
+from pyiceberg.expressions import literals
+from pyiceberg.expressions.visitors import bind
+from pyiceberg.io.pyarrow import expression_to_pyarrow, schema_to_pyarrow
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.transforms import parse_transform
+import pyiceberg.types as kinds
+
+import values
+from read_tables import connect
+
+_duckdb = None
+_catalogs = {}
+
+
+def duckdb():
+    global _duckdb
+    if _duckdb is None:
+        _duckdb = connect()
+        _duckdb.execute("SET arrow_lossless_conversion = true")
+    return _duckdb
+
+
+def catalog(folder, name="test"):
+    if folder not in _catalogs:
+        _catalogs[folder] = load_catalog(
+            name, type="sql", uri=f"sqlite:///{folder}/catalog.db", warehouse=f"file://{folder}/warehouse")
+    return _catalogs[folder]
+
+
+def load(folder, table, catalog_name="test"):
+    return catalog(folder, catalog_name).load_table(table)
+
+
+def location(table, hint):
+    return (table.location() if hint else table.metadata_location).removeprefix("file://")
+
+
+# --- reading ----------------------------------------------------------------------------------------
+
+def read(folder, table, engine, hint=False, snapshot=None, columns=None, catalog_name="test"):
+    """All rows of a version of a table."""
+    table = load(folder, table, catalog_name)
+    if engine == "pyiceberg":
+        scan = table.scan(snapshot_id=snapshot, selected_fields=tuple(columns or ["*"]))
+        return values.rows(scan.to_arrow())
+    names = ", ".join(columns) if columns else "*"
+    version = f", snapshot_from_id => {snapshot}" if snapshot else ""
+    query = f"SELECT {names} FROM iceberg_scan('{location(table, hint)}'{version})"
+    return values.rows(duckdb().execute(query).to_arrow_table())
+
+
+def read_versions(folder, table, snapshots=(), references=(), times=()):
+    """All rows of several versions: PyIceberg's, and DuckDB's where it can ask for that."""
+    loaded = load(folder, table)
+    result = {}
+    for snapshot in snapshots:
+        result[f"snapshot {snapshot}"] = {
+            engine: read(folder, table, engine, snapshot=snapshot) for engine in ("pyiceberg", "duckdb")}
+    for name in references:
+        result[f"reference {name}"] = {"pyiceberg": values.rows(loaded.scan().use_ref(name).to_arrow())}
+    for time in times:
+        snapshot = loaded.snapshot_as_of_timestamp(time)
+        rows = values.rows(loaded.scan(snapshot_id=snapshot.snapshot_id).to_arrow())
+        result[f"time {time}"] = {"pyiceberg": rows}
+    return result
+
+
+def avro(path):
+    """The header and the records' names of an Avro file, as fastavro reads it."""
+    with open(path, "rb") as file:
+        reader = fastavro.reader(file)
+        records = list(reader)
+        return {"metadata": {key: value for key, value in reader.metadata.items() if key != "avro.schema"},
+                "schema": json.loads(reader.metadata["avro.schema"]), "codec": reader.codec,
+                "count": len(records), "records": json.loads(json.dumps(records, default=lambda value: value.hex()))}
+
+
+# --- filters ----------------------------------------------------------------------------------------
+
+COMPARISONS = {"<": LessThan, "<=": LessThanOrEqual, "=": EqualTo, "!=": NotEqualTo, ">=": GreaterThanOrEqual,
+               ">": GreaterThan}
+TESTS = {"is null": IsNull, "is not null": NotNull, "is nan": IsNaN, "is not nan": NotNaN}
+
+
+def literal(value, kind, arrow):
+    if isinstance(kind, kinds.DateType):
+        return literals.DateLiteral(value)
+    if isinstance(kind, kinds.TimeType):
+        return literals.TimeLiteral(value)
+    if isinstance(kind, (kinds.TimestampType, kinds.TimestamptzType)):
+        return literals.TimestampLiteral(value)
+    if isinstance(kind, kinds.UUIDType):
+        return literals.UUIDLiteral(bytes.fromhex(value))
+    if isinstance(kind, kinds.FloatType):  # as a double an infinity would be out of the range of floats
+        return literals.FloatLiteral(values.scalar(value, arrow))
+    return literals.literal(values.scalar(value, arrow))
+
+
+def expression(condition, schema):
+    """PyIceberg's expression for [column, operator, value] or ["and" | "or" | "not", conditions...]."""
+    name, operator, *rest = condition
+    kind = schema.find_type(name)
+    arrow = schema_to_pyarrow(schema).field(name).type
+    if operator in COMPARISONS:
+        return COMPARISONS[operator](name, literal(rest[0], kind, arrow))
+    if operator in ("in", "not in"):
+        return (In if operator == "in" else NotIn)(name, [literal(value, kind, arrow) for value in rest[0]])
+    if operator in ("starts with", "not starts with"):
+        return (StartsWith if operator == "starts with" else NotStartsWith)(name, rest[0])
+    return TESTS[operator](name)
+
+
+def sql(condition, schema):
+    """The same for DuckDB."""
+    name, operator, *rest = condition
+    arrow = schema_to_pyarrow(schema).field(name).type
+
+    def text(value):
+        kind = schema.find_type(name)
+        if isinstance(kind, kinds.DateType):
+            return f"(DATE '1970-01-01' + ({value}))"
+        if isinstance(kind, kinds.TimeType):
+            return f"(TIME '00:00:00' + to_microseconds({value}))"
+        if isinstance(kind, kinds.TimestampType):
+            return f"make_timestamp({value})"
+        if isinstance(kind, kinds.TimestamptzType):
+            return f"make_timestamptz({value})"
+        if isinstance(kind, kinds.UUIDType):
+            return f"'{value[:8]}-{value[8:12]}-{value[12:16]}-{value[16:20]}-{value[20:]}'::UUID"
+        if isinstance(kind, (kinds.BinaryType, kinds.FixedType)):
+            return "'" + "".join(f"\\x{byte:02X}" for byte in bytes.fromhex(value)) + "'::BLOB"
+        if isinstance(kind, kinds.StringType):
+            return "'" + value.replace("'", "''") + "'"
+        if isinstance(kind, (kinds.FloatType, kinds.DoubleType)):
+            return f"'{values.scalar(value, arrow)!r}'::{'FLOAT' if isinstance(kind, kinds.FloatType) else 'DOUBLE'}"
+        if isinstance(kind, kinds.DecimalType):
+            return f"'{values.scalar(value, arrow)}'::{kind}"
+        return str(value)
+
+    if operator in COMPARISONS:
+        return f"{name} {operator} {text(rest[0])}"
+    if operator in ("in", "not in"):
+        return f"{name} {operator} ({', '.join(text(value) for value in rest[0])})"
+    if operator == "starts with":
+        return f"starts_with({name}, {text(rest[0])})"
+    if operator == "not starts with":
+        return f"NOT starts_with({name}, {text(rest[0])})"
+    if operator.endswith("nan"):
+        return f"isnan({name})" if operator == "is nan" else f"NOT isnan({name})"
+    return f"{name} {operator}"
+
+
+def scanned(table, wanted):
+    """The ids that PyIceberg finds."""
+    return set(table.scan(row_filter=wanted, selected_fields=("id",)).to_arrow().column("id").to_pylist())
+
+
+def planned(table, wanted, known):
+    """The ids of all rows in the files that PyIceberg would open."""
+    found = set()
+    for task in table.scan(row_filter=wanted).plan_files():
+        path = task.file.file_path.removeprefix("file://")
+        if path not in known:
+            known[path] = set(parquet.read_table(path, columns=["id"], partitioning=None).column("id").to_pylist())
+        found |= known[path]
+    return found
+
+
+def filters(folder, table, conditions, engines=("pyiceberg", "duckdb"), scan_each=4):
+    """For each condition the ids of the rows that match, and what each engine misses of them when it skips.
+
+    DuckDB decides what matches, on a copy of the rows. PyIceberg plans with every condition, and scans with
+    every `scan_each`-th: the rows that its own filter then finds are compared with those that the same filter
+    chooses from all rows.
+    """
+    table = load(folder, table)
+    schema = table.schema()
+    place = f"iceberg_scan('{location(table, False)}')"
+    duckdb().execute(f"CREATE OR REPLACE TEMP TABLE everything AS SELECT * FROM {place}")
+    everything = table.scan().to_arrow() if "pyiceberg" in engines else None
+    result, known = [], {}
+
+    def ask(source, text):
+        return {row[0] for row in duckdb().execute(f"SELECT id FROM {source} WHERE {text}").fetchall()}
+
+    for index, condition in enumerate(conditions):
+        name, operator = condition[:2]
+        kind = schema.find_type(name)
+        floating = isinstance(kind, (kinds.FloatType, kinds.DoubleType))
+        try:
+            text = sql(condition, schema)
+            matching = ask("everything", text)
+            # DuckDB takes NaN for greater than all, but skips files by bounds, which know no NaN.
+            lost = ask("everything", f"isnan({name})") if floating and operator in (">", ">=") else set()
+            answer = {"matching": sorted(matching), "duckdb misses": sorted(matching - lost - ask(place, text))}
+            if "pyiceberg" in engines:
+                wanted = expression(condition, schema)
+                # To PyIceberg no comparison with NaN holds, but for !=.
+                missed = matching - lost - planned(table, wanted, known)
+                # Arrow has no kernels for UUIDs, so PyIceberg can only plan by them.
+                if index % scan_each == 0 and not isinstance(kind, kinds.UUIDType):
+                    chosen = everything.filter(expression_to_pyarrow(bind(schema, wanted, True), schema))
+                    missed |= set(chosen.column("id").to_pylist()) ^ scanned(table, wanted)
+                answer["pyiceberg misses"] = sorted(missed)
+        except Exception as error:
+            raise ValueError(f"{condition}: {error}") from error
+        result.append(answer)
+    return result
+
+
+# --- writing ----------------------------------------------------------------------------------------
+
+def create(folder, table, schema, partitions=(), properties=None):
+    """Creates a table from the JSON of a schema and [source id, transform] pairs."""
+    schema = Schema.model_validate_json(json.dumps(schema))
+    fields = [PartitionField(source_id=source, field_id=1000 + index, transform=parse_transform(transform),
+                             name=f"p{index}_{schema.find_field(source).name}")
+              for index, (source, transform) in enumerate(partitions)]
+    store = catalog(folder)
+    store.create_namespace_if_not_exists(table.split(".")[0])
+    return store.create_table(table, schema, partition_spec=PartitionSpec(*fields),
+                              properties=properties or {}).metadata_location
+
+
+def append(folder, table, rows, catalog_name="test"):
+    """Appends rows of canonical values, one commit."""
+    table = load(folder, table, catalog_name)
+    table.append(values.table(rows, schema_to_pyarrow(table.schema(), include_field_ids=False)))
+    return table.current_snapshot().snapshot_id
+
+
+def main():
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = {"result": globals()[request.pop("call")](**request)}
+        except Exception:
+            answer = {"error": traceback.format_exc()}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
