@@ -93,7 +93,7 @@ let package = Package(
         "FeatureStore", "FeatureModel", "Columnar", "FileFormats", "Iceberg", "OnlineStore",
         "Storage", "JSON", "TestSupport",
       ]),
-    tests("CommandTests", ["fstore", "JSON"]),
+    tests("CommandTests", ["fstore", "FeatureStore", "JSON"]),
     tests(
       "InteropTests",
       [

@@ -12,7 +12,7 @@ extension FeatureStore {
   /// the event time, which must be there. Records are acknowledged batch by batch: after a failure those
   /// that the report or the log counts are kept.
   ///
-  /// - Parameter progress: called after each batch.
+  /// - Parameter progress: called after each commit; what it counts as accepted is durable.
   public func ingest(
     _ groupName: String, file path: String, options: IngestOptions = IngestOptions(),
     progress: (IngestProgress) -> Void = { _ in }
@@ -88,15 +88,19 @@ private struct Ingest {
         row = rows.upperBound
         let isDue = unflushedRows >= options.flushEveryRows ?? .max
         if isDue || unflushedBytes >= store.options.flushSizeBytes { try flush() }
+        progress(state)
       }
       try refuse(&errors, upTo: .max)
-      progress(
-        IngestProgress(
-          acceptedCount: report.acceptedCount, refusedCount: report.refusedCount,
-          bytesRead: file.bytesRead, totalBytes: totalBytes))
+      progress(state)
     }
     if options.flushesAtEnd { try flush() }
     return report
+  }
+
+  private var state: IngestProgress {
+    IngestProgress(
+      acceptedCount: report.acceptedCount, refusedCount: report.refusedCount,
+      bytesRead: file.bytesRead, totalBytes: totalBytes)
   }
 
   /// Puts rows of a batch, in the order of the file also with respect to what is refused, so that

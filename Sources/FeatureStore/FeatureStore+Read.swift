@@ -49,10 +49,7 @@ extension FeatureStore {
   private func answers(
     _ references: [FeatureReference], _ group: FeatureGroup, _ key: [UInt8]
   ) throws(FeatureStoreError) -> [FeatureAnswer] {
-    guard group.isOnline else {
-      throw FeatureStoreError(
-        .invalidArgument, "feature group '\(group.name)' is offline only: it has no online values")
-    }
+    try requireOnline(group)
     do {
       let indices = try references.map { try group.featureIndex($0.feature) }
       let stored = try log(for: "read online").get(groupID: group.id, key: key)
@@ -71,8 +68,15 @@ extension FeatureStore {
     } catch { throw FeatureStoreError(error) }
   }
 
+  func requireOnline(_ group: FeatureGroup) throws(FeatureStoreError) {
+    guard group.isOnline else {
+      throw FeatureStoreError(
+        .invalidArgument, "feature group '\(group.name)' is offline only: it has no online values")
+    }
+  }
+
   /// Why there are values, or none.
-  private func status(of stored: StoredEntry?, _ group: FeatureGroup) -> FeatureAnswer.Status {
+  func status(of stored: StoredEntry?, _ group: FeatureGroup) -> FeatureAnswer.Status {
     guard let stored else { return .neverWritten }
     if stored.isTombstone { return .deleted }
     let oldest = group.timeToLive.oldestEventTime(at: clock.nowMicroseconds())

@@ -109,7 +109,7 @@ extension FeatureStore {
           report.offlineRecordCount += task.dataFile.recordCount
         }
       }
-    } catch let error as IcebergError where error.kind == .inputOutput || error.kind == .notFound {
+    } catch let error as IcebergError where [.inputOutput, .notFound].contains(error.kind) {
       throw FeatureStoreError(.corrupt, error.description, cause: error)
     } catch { throw FeatureStoreError(error) }
     return report

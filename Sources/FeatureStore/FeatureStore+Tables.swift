@@ -8,12 +8,6 @@ extension FeatureStore {
     try tables.load(try group(groupName))
   }
 
-  public func tableProperties(
-    _ groupName: String
-  ) throws(FeatureStoreError) -> [String: String] {
-    try offlineTable(groupName).properties
-  }
-
   /// The names of the groups that have an offline table.
   public var offlineGroupNames: [String] { groups.filter(\.isOffline).map(\.name) }
 

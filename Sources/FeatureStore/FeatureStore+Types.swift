@@ -4,7 +4,7 @@ public import FeatureModel
 public struct PutReceipt: Hashable, Sendable {
   /// The log sequence number of the first record.
   public var firstLSN: Int64
-  /// The log sequence number of the last record; `wait(for:)` takes it.
+  /// The log sequence number of the last record; `wait(forOffline:)` takes it.
   public var lastLSN: Int64
   /// Records accepted.
   public var count: Int

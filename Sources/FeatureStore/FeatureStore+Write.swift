@@ -44,6 +44,7 @@ extension FeatureStore {
       key: try encodedKey(group, fields: key, allowsOthers: false))
     do {
       let lsns = try log.append([tombstone])
+      flusher.noteAppended(bytes: tombstone.key.count)
       return PutReceipt(firstLSN: lsns.lowerBound, lastLSN: lsns.upperBound, count: 1)
     } catch { throw FeatureStoreError(error) }
   }
@@ -70,6 +71,7 @@ extension FeatureStore {
     }
     do {
       let lsns = try log.append(entries)
+      flusher.noteAppended(bytes: encoded.rows.bytes.count + encoded.keys.bytes.count)
       return PutReceipt(
         firstLSN: lsns.lowerBound, lastLSN: lsns.upperBound, count: entries.count)
     } catch { throw FeatureStoreError(error) }

@@ -28,12 +28,26 @@ public final class FeatureStore: Sendable {
   public struct Options: Sendable {
     /// When a write is acknowledged; on disk, unless told otherwise.
     public var isDurable = true
-    /// Records gathered for the offline tables are flushed once they take this many bytes.
+    /// The log is kept in files of this many bytes, made in advance.
+    public var logSegmentBytes = 64 << 20
+    /// Whether a store that is open for writing flushes by itself: by size, by time, and on close.
+    /// Without it only `flush()` and `ingest` flush.
+    public var flushesAutomatically = true
+    /// A flush comes once records have gathered that take this many bytes; it also bounds the memory
+    /// of a flush.
     public var flushSizeBytes = 64 << 20
-    /// Records wait at most this long for a flush while a background flusher runs.
-    public var flushIntervalSeconds = 60
+    /// A record waits at most this long for its flush to begin.
+    public var flushIntervalSeconds: Double = 60
 
     public init() {}
+
+    func onlineStore(_ access: Access) -> OnlineStoreOptions {
+      var options = OnlineStoreOptions()
+      options.log.isReadOnly = access == .readOnly
+      options.log.segmentCapacityBytes = logSegmentBytes
+      if !isDurable { options.log.durability = .interval(milliseconds: 1000) }
+      return options
+    }
   }
 
   public let directory: String
@@ -46,6 +60,8 @@ public final class FeatureStore: Sendable {
   let onlineStore: OnlineStore?
   /// One flush at a time.
   let flushLock = Lock(())
+  let flusher: BackgroundFlusher
+  private let isClosed = Lock(false)
 
   private init(
     directory: String, access: Access, options: Options, fileSystem: any FileSystem,
@@ -59,14 +75,18 @@ public final class FeatureStore: Sendable {
     self.registry = Lock(registry)
     self.tables = tables
     self.onlineStore = onlineStore
+    flusher = BackgroundFlusher(
+      sizeBytes: options.flushSizeBytes, intervalSeconds: options.flushIntervalSeconds)
   }
+
+  deinit { flusher.requestStop() }
 
   /// Makes a new, empty store in a directory that is empty or not there yet.
   ///
   /// Throws `.alreadyExists` when the directory has a store, or anything else, in it.
   public static func create(
-    at directory: String, fileSystem: any FileSystem = POSIXFileSystem(),
-    clock: any WallClock = SystemClock()
+    at directory: String, options: Options = Options(),
+    fileSystem: any FileSystem = POSIXFileSystem(), clock: any WallClock = SystemClock()
   ) throws(FeatureStoreError) {
     do {
       try fileSystem.createDirectory(directory, withIntermediates: true)
@@ -84,7 +104,8 @@ public final class FeatureStore: Sendable {
       }
       let path = try fileSystem.canonicalPath(directory)
       let online = try OnlineStore.open(
-        directory: StoragePath.join(path, "log"), fileSystem: fileSystem, clock: clock)
+        directory: StoragePath.join(path, "log"), fileSystem: fileSystem, clock: clock,
+        options: options.onlineStore(.readWrite))
       let registry = Registry(
         storeID: online.log.store.description, createdMicroseconds: clock.nowMicroseconds())
       try online.close()
@@ -115,12 +136,9 @@ public final class FeatureStore: Sendable {
       let path = try fileSystem.canonicalPath(directory)
       var onlineStore: OnlineStore?
       if access != .offline {
-        var logOptions = OnlineStoreOptions()
-        logOptions.log.isReadOnly = access == .readOnly
-        if !options.isDurable { logOptions.log.durability = .interval(milliseconds: 1000) }
         onlineStore = try OnlineStore.open(
           directory: StoragePath.join(path, "log"), fileSystem: fileSystem, clock: clock,
-          options: logOptions)
+          options: options.onlineStore(access))
       }
       // After the lock is held, so that no other writer changes it.
       let bytes = try fileSystem.readFile(file, limitBytes: 64 << 20)
@@ -134,15 +152,29 @@ public final class FeatureStore: Sendable {
       let tables = try OfflineTables(
         warehouse: StoragePath.join(path, "warehouse"), storeID: registry.storeID,
         fileSystem: fileSystem, clock: clock)
-      return FeatureStore(
+      let store = FeatureStore(
         directory: path, access: access, options: options, fileSystem: fileSystem, clock: clock,
         registry: registry, tables: tables, onlineStore: onlineStore)
+      if access == .readWrite, options.flushesAutomatically { try store.startFlusher() }
+      return store
     } catch { throw FeatureStoreError(error) }
   }
 
-  /// Closes the log. What is not flushed yet stays in it, and the next flush takes it.
+  /// Flushes, if the store flushes by itself, and closes the log. What could not be flushed stays in
+  /// the log, and the next flush takes it; then this throws why, with the log closed.
   public func close() throws(FeatureStoreError) {
+    let wasClosed = isClosed.withLock { isClosed in
+      defer { isClosed = true }
+      return isClosed
+    }
+    guard !wasClosed else { return }
+    flusher.stop()
+    var failure: FeatureStoreError?
+    if access == .readWrite, options.flushesAutomatically {
+      do { try flush() } catch { failure = error }
+    }
     do { try onlineStore?.close() } catch { throw FeatureStoreError(error) }
+    if let failure { throw failure }
   }
 
   /// The log, for an operation that needs it.

@@ -28,6 +28,12 @@ extension FeatureStoreError {
   }
 
   private init(iceberg error: IcebergError) {
+    let storageCode = error.storageError.map { Code(storage: $0.kind) }
+    // What happened to the commit matters more than why.
+    if let storageCode, error.kind != .commitStateUnknown {
+      self.init(storageCode, error.description, cause: error)
+      return
+    }
     let code: Code =
       switch error.kind {
       case .invalidMetadata: .corrupt
@@ -59,22 +65,12 @@ extension FeatureStoreError {
     case .closed: self.init(.invalidArgument, error.description, cause: error)
     case .openedForReadingOnly: self.init(.readOnly, error.description, cause: error)
     case .tooLarge: self.init(.invalidInput, error.description, cause: error)
-    case .noSuchPosition: self.init(.corrupt, error.description, cause: error)
+    case .noSuchPosition, .removed: self.init(.corrupt, error.description, cause: error)
     }
   }
 
   private init(storage error: StorageError) {
-    let code: Code =
-      switch error.kind {
-      case .notFound: .notFound
-      case .exists: .alreadyExists
-      case .locked: .locked
-      case .full: .full
-      case .permissionDenied: .permissionDenied
-      case .readOnly: .readOnly
-      case .isDirectory, .notDirectory, .inputOutput: .storage
-      }
-    self.init(code, error.description, cause: error)
+    self.init(Code(storage: error.kind), error.description, cause: error)
   }
 
   private init(model error: FeatureModelError) {
@@ -100,5 +96,20 @@ extension FeatureStoreError {
         }
       self.init(code, error.description, cause: error)
     }
+  }
+}
+
+extension FeatureStoreError.Code {
+  fileprivate init(storage kind: StorageError.Kind) {
+    self =
+      switch kind {
+      case .notFound: .notFound
+      case .exists: .alreadyExists
+      case .locked: .locked
+      case .full: .full
+      case .permissionDenied: .permissionDenied
+      case .readOnly: .readOnly
+      case .isDirectory, .notDirectory, .inputOutput: .storage
+      }
   }
 }

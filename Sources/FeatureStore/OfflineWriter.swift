@@ -16,25 +16,33 @@ struct OfflineWriter {
   let store: FeatureStore
   let log: OnlineStore
 
-  /// What is gathered for one group, and where its table stands.
-  private struct Follower {
+  /// What is gathered for one group, and where its table stands. A class, so that rows are gathered in
+  /// place.
+  private final class Follower {
     var rows: OfflineRows
     var table: Table
     /// The table has every record of the group up to here.
     var position: Int64
+
+    init(_ group: FeatureGroup, _ table: Table, position: Int64) {
+      rows = OfflineRows(group)
+      self.table = table
+      self.position = position
+    }
   }
 
   /// Entries read from the log at a time.
   private static let readSizeBytes = 4 << 20
 
   /// Lands everything that was acknowledged when the flush began. One commit a group, or more where
-  /// its records take more than the flush size.
-  func flush() throws(FeatureStoreError) -> [FlushReport] {
+  /// its records take more than the flush size. The tables then hold every record up to `lsn`.
+  func flush() throws(FeatureStoreError) -> (reports: [FlushReport], lsn: Int64) {
     var reports: [FlushReport] = []
     do {
-      var followers = try self.followers()
-      guard !followers.isEmpty else { return [] }
+      let followers = try self.followers()
       let end = log.log.durableLSN
+      guard !followers.isEmpty else { return ([], end) }
+      let inOrder = followers.sorted { $0.key < $1.key }.map(\.value)
       let slowest = followers.values.map(\.position).min() ?? end
       var next = max(slowest, try hint()) + 1
       while next <= end {
@@ -43,23 +51,20 @@ struct OfflineWriter {
           guard entry.entry.kind != .control, let follower = followers[entry.entry.groupID],
             entry.lsn > follower.position
           else { continue }
-          followers[entry.entry.groupID]?.rows.append(entry)
+          follower.rows.append(entry)
         }
         guard following > next else { break }
         next = following
-        for id in followers.keys.sorted() {
-          guard let follower = followers[id],
-            follower.rows.sizeBytes >= store.options.flushSizeBytes
-          else { continue }
-          reports.append(try commit(&followers, id))
+        for follower in inOrder where follower.rows.sizeBytes >= store.options.flushSizeBytes {
+          reports.append(try commit(follower))
         }
       }
-      for id in followers.keys.sorted() where followers[id]?.rows.isEmpty == false {
-        reports.append(try commit(&followers, id))
+      for follower in inOrder where !follower.rows.isEmpty {
+        reports.append(try commit(follower))
       }
       try saveHint(end)
+      return (reports, end)
     } catch { throw FeatureStoreError(error) }
-    return reports
   }
 
   /// The offline groups by id. A group whose table is not there (a crash in its creation) gets one.
@@ -75,21 +80,19 @@ struct OfflineWriter {
           "the offline table of '\(group.name)' has records up to lsn \(position.lsn), the log ends "
             + "at \(log.log.lastLSN): the log was replaced by an older one")
       }
-      followers[group.id] = Follower(
-        rows: OfflineRows(group), table: table, position: position.lsn)
+      followers[group.id] = Follower(group, table, position: position.lsn)
     }
     return followers
   }
 
   /// Writes one group's rows to a file and commits it together with the position reached.
-  private func commit(
-    _ followers: inout [UInt32: Follower], _ id: UInt32
-  ) throws -> FlushReport {
-    guard let follower = followers[id], let last = follower.rows.lastLSN else {
+  private func commit(_ follower: Follower) throws -> FlushReport {
+    let rows = follower.rows
+    guard let last = rows.lastLSN else {
       preconditionFailure("a follower without rows is not committed")
     }
-    let group = follower.rows.group
-    let batch = try follower.rows.batch(follower.table.schema)
+    let group = rows.group
+    let batch = try rows.batch(follower.table.schema)
     let writer = try DataFileWriter(follower.table)
     try writer.write(batch)
     let files = try writer.finish()
@@ -112,9 +115,11 @@ struct OfflineWriter {
       if error.kind != .commitStateUnknown { follower.table.io.deleteAll(files.map(\.path)) }
       throw error
     }
-    followers[id] = Follower(rows: OfflineRows(group), table: result.table, position: last)
+    follower.rows = OfflineRows(group)
+    follower.table = result.table
+    follower.position = last
     return FlushReport(
-      group: group.name, recordCount: follower.rows.count, fileCount: files.count,
+      group: group.name, recordCount: rows.count, fileCount: files.count,
       sizeBytes: files.reduce(0) { $0 + $1.fileSizeInBytes },
       snapshotID: result.snapshotID ?? 0, lsn: last)
   }
@@ -139,18 +144,5 @@ struct OfflineWriter {
   private func saveHint(_ lsn: Int64) throws(StorageError) {
     try store.fileSystem.publish(
       Array("\(store.storeID) \(lsn)".utf8), at: hintPath, replacing: true)
-  }
-}
-
-extension FeatureStore {
-  /// Lands everything that was accepted so far in the offline tables. Returns what was done, one
-  /// report a commit; nothing for groups without new records.
-  ///
-  /// Cost: one file and one commit a group. Thread-safe; one flush runs at a time.
-  public func flush() throws(FeatureStoreError) -> [FlushReport] {
-    let log = try requireWriter("flush")
-    return try flushLock.withLock { _ throws(FeatureStoreError) in
-      try OfflineWriter(store: self, log: log).flush()
-    }
   }
 }

@@ -33,5 +33,8 @@ public struct FileFormatError: Error, Hashable, Sendable, CustomStringConvertibl
     self.init(.storage, path: path, message: error.description, storageError: error)
   }
 
-  public var description: String { "'\(path)': \(message)" }
+  public var description: String {
+    // A storage error names its file itself.
+    storageError == nil ? "'\(path)': \(message)" : message
+  }
 }

@@ -69,7 +69,7 @@ public final class OnlineStore: Sendable {
   private func rebuild() throws(OnlineStoreError) {
     var failure: OnlineStoreError?
     do {
-      try log.replay(from: 1) { lsn, position, payload in
+      try log.replay(from: log.firstLSN) { lsn, position, payload in
         guard let view = LogEntry.View(payload) else {
           failure = .malformedEntry(position)
           return false
@@ -292,7 +292,7 @@ extension OnlineStore {
     var count = 0
     var failure: OnlineStoreError?
     do {
-      try log.replay(from: 1) { lsn, position, payload in
+      try log.replay(from: log.firstLSN) { lsn, position, payload in
         count += 1
         guard let entry = LogEntry(decoding: payload) else {
           failure = .malformedEntry(position)

@@ -128,6 +128,30 @@ enum Frame {
     return offset == bytes.byteCount
   }
 
+  /// Shows the records of a valid frame from `lsn` on. Returns the LSN of the one after which `show`
+  /// wanted no more; nil when it wanted all.
+  static func showRecords(
+    _ bytes: RawSpan, _ header: Header, at place: (segment: UInt32, byteOffset: Int),
+    from lsn: LogSequenceNumber, _ show: RecordVisitor
+  ) -> LogSequenceNumber? {
+    guard header.kind == .records, header.nextLSN > lsn else { return nil }
+    var offset = headerBytes
+    for index in 0..<header.recordCount {
+      let length = Int(bytes.loadLittleEndian(UInt32.self, at: offset))
+      let record = header.firstLSN + Int64(index)
+      let start = offset + LogRecords.recordHeaderBytes
+      if record >= lsn {
+        let position = LogPosition(
+          segment: place.segment, byteOffset: place.byteOffset + offset)
+        guard show(record, position, bytes.extracting(start..<start + length)) else {
+          return record
+        }
+      }
+      offset += LogRecords.sizeBytes(payload: length)
+    }
+    return nil
+  }
+
   /// The chained checksum after this frame: the segment's frames in their order, none missing.
   static func chain(_ chain: UInt32, after header: Header) -> UInt32 {
     var sum = CRC32C(continuing: chain)

@@ -9,15 +9,19 @@ struct LogState {
   var isClosing = false
   var isClosed = false
   /// Something was written since the log was last known to be complete.
-  var isMarkerNeeded = false
+  var isMarkerNeeded: Bool
   /// Set by the first failure; nothing is written or synced after it.
   var failure: StorageError?
   var nextLSN: LogSequenceNumber
   var durableLSN: LogSequenceNumber
   var acknowledgedLSN: LogSequenceNumber
+  /// Where the acknowledged frames end.
+  var acknowledgedSegment: UInt32 = 0
+  var acknowledgedOffset = 0
 
-  init(nextLSN: LogSequenceNumber) {
+  init(nextLSN: LogSequenceNumber, isMarkerNeeded: Bool) {
     self.nextLSN = nextLSN
+    self.isMarkerNeeded = isMarkerNeeded
     durableLSN = nextLSN - 1
     acknowledgedLSN = nextLSN - 1
   }

@@ -1,23 +1,24 @@
 internal import Storage
 
+/// Shows a record: its LSN, its place and its payload. The result says whether to go on.
+typealias RecordVisitor = (LogSequenceNumber, LogPosition, RawSpan) -> Bool
+
 /// Reads a log's segments as they were left, decides what of the last one counts, and repairs it.
 ///
 /// The rule: whatever was durable once must be there and whole, or opening throws. Durable is, for
-/// certain, everything in a segment that has a successor, and everything that a later valid frame
-/// declares durable. What is left is the tail: its whole frames are kept and written again to a new
-/// segment (a sync that failed may have left them in memory only), its rest is torn: set aside, cut.
+/// certain, everything in a segment that has a successor, everything that a later valid frame
+/// declares durable, and everything up to the durable mark. What is left is the tail: its whole frames
+/// are kept and written again to a new segment (a sync that failed may have left them in memory only),
+/// its rest is torn: set aside, cut.
+///
+/// Segments that end before the first LSN asked for are opened, and their headers checked against each
+/// other; their frames are not read.
 struct Recovery {
   let directory: String
   let fileSystem: any FileSystem
   let options: WriteAheadLogOptions
-
-  /// A frame found in the last segment.
-  struct Found {
-    var header: Frame.Header
-    var byteOffset: Int
-    /// The chained checksum before it.
-    var chainBefore: UInt32
-  }
+  /// The first LSN to be shown; nil for the log's first.
+  let replayStart: LogSequenceNumber?
 
   struct Result {
     var segments: [Segment]
@@ -25,37 +26,66 @@ struct Recovery {
     var endOffset: Int
     var chain: UInt32
     var nextLSN: LogSequenceNumber
+    /// The log ends with the mark of a proper close, or is new.
+    var endsClosed: Bool
     var report: RecoveryReport
   }
 
-  /// nil when there is no log yet.
-  func run() throws(WriteAheadLogError) -> Result? {
-    let numbers = try segmentNumbers()
-    guard let first = numbers.first, let last = numbers.last else { return nil }
+  /// nil when there is no log yet. What was shown before an error was thrown does not count.
+  func run(_ show: RecordVisitor) throws(WriteAheadLogError) -> Result? {
+    // Before anything else: what it says is durable is there for whoever looks later.
+    let mark = try stored { () throws(StorageError) in
+      try DurableMark.read(directory: directory, fileSystem: fileSystem)
+    }
+    let start = try LogStart.read(directory: directory, fileSystem: fileSystem)
+    let (numbers, leftovers) = try segmentNumbers(from: start?.segment ?? 1)
+    guard let last = numbers.last else {
+      guard start == nil else { throw missing(start?.segment ?? 1) }
+      return nil
+    }
+    if let mark, mark.segment > last { throw missing(mark.segment) }
+    let segments = try open(numbers, start: start, mark: mark)
+    if let replayStart, replayStart < segments[0].header.firstLSN {
+      throw .removed(firstLSN: segments[0].header.firstLSN)
+    }
+    if !options.isReadOnly { try remove(leftovers) }
     var report = RecoveryReport()
     report.segmentCount = numbers.count
-    var segments: [Segment] = []
-    for number in numbers {
-      let mode: OpenMode = number == last && !options.isReadOnly ? .readWrite : .read
-      let segment = try Segment.open(
-        number, directory: directory, mode: mode, fileSystem: fileSystem)
-      if number > first {
-        guard number == segments[segments.count - 1].header.segment + 1 else {
-          throw .corrupt(
-            path: StoragePath.join(directory, Segment.name(number - 1)), byteOffset: 0,
-            reason: "the segment is missing")
-        }
-      }
-      segments.append(segment)
+    var isWanted = true
+    let visitor: RecordVisitor = { lsn, position, payload in
+      if isWanted { isWanted = show(lsn, position, payload) }
+      return isWanted
     }
-    for index in segments.indices.dropLast() {
-      try checkSealed(segments[index], successor: segments[index + 1].header, &report)
+    let first = segments.lastIndex { $0.header.firstLSN <= replayStart ?? 0 } ?? 0
+    for index in first..<segments.count - 1 {
+      try checkSealed(segments[index], successor: segments[index + 1].header, &report, visitor)
     }
-    return try examineTail(segments, report)
+    let result = try examineTail(segments, mark, report, visitor)
+    if let replayStart, replayStart > result.nextLSN {
+      throw .corrupt(
+        path: segments[segments.count - 1].file.path, byteOffset: result.endOffset,
+        reason: "it ends before LSN \(replayStart), which was to be replayed")
+    }
+    return result
   }
 
-  private func segmentNumbers() throws(WriteAheadLogError) -> [UInt32] {
-    do {
+  func stored<Value>(
+    _ body: () throws(StorageError) -> Value
+  ) throws(WriteAheadLogError) -> Value {
+    do throws(StorageError) { return try body() } catch { throw .storage(error) }
+  }
+
+  private func missing(_ number: UInt32) -> WriteAheadLogError {
+    .corrupt(
+      path: StoragePath.join(directory, Segment.name(number)), byteOffset: 0,
+      reason: "the segment is missing")
+  }
+
+  /// The log's segments, and those from before its start: their removal was cut short.
+  private func segmentNumbers(
+    from start: UInt32
+  ) throws(WriteAheadLogError) -> (log: [UInt32], leftovers: [UInt32]) {
+    try stored { () throws(StorageError) in
       var numbers: [UInt32] = []
       for name in try fileSystem.contentsOfDirectory(directory) {
         if let number = Segment.number(ofName: name) { numbers.append(number) }
@@ -66,30 +96,70 @@ struct Recovery {
       }
       // A writer before may have ended between naming a segment and making the name durable.
       if !options.isReadOnly { try fileSystem.synchronizeDirectory(directory) }
-      return numbers.sorted()
-    } catch { throw .storage(error) }
+      numbers.sort()
+      let end = numbers.firstIndex { $0 >= start } ?? numbers.count
+      return (Array(numbers[end...]), Array(numbers[..<end]))
+    }
+  }
+
+  private func remove(_ leftovers: [UInt32]) throws(WriteAheadLogError) {
+    if leftovers.isEmpty { return }
+    try stored { () throws(StorageError) in
+      for number in leftovers {
+        try fileSystem.removeFile(StoragePath.join(directory, Segment.name(number)))
+      }
+      try fileSystem.synchronizeDirectory(directory)
+    }
+  }
+
+  /// Opens the segments and checks that each follows the one before.
+  private func open(
+    _ numbers: [UInt32], start: LogStart?, mark: DurableMark.Value?
+  ) throws(WriteAheadLogError) -> [Segment] {
+    var segments: [Segment] = []
+    for number in numbers {
+      let expected = segments.last.map { $0.header.segment + 1 } ?? start?.segment ?? 1
+      guard number == expected else { throw missing(expected) }
+      let isLast = number == numbers[numbers.count - 1]
+      let segment = try Segment.open(
+        number, directory: directory, mode: isLast && !options.isReadOnly ? .readWrite : .read,
+        fileSystem: fileSystem)
+      if let last = segments.last { try segment.header.checkFollows(last) }
+      segments.append(segment)
+    }
+    let header = segments[0].header
+    if let start, start != LogStart(header) {
+      throw .corrupt(
+        path: segments[0].file.path, byteOffset: 0,
+        reason: "it is not the segment with which this log begins")
+    }
+    if let mark, mark.store != header.store {
+      throw .corrupt(
+        path: StoragePath.join(directory, DurableMark.name), byteOffset: 16,
+        reason: "it belongs to another store")
+    }
+    return segments
   }
 
   /// Everything in a segment with a successor was synced before the successor was named.
-  private func checkSealed(
-    _ segment: Segment, successor: SegmentHeader, _ report: inout RecoveryReport
+  func checkSealed(
+    _ segment: Segment, successor: SegmentHeader, _ report: inout RecoveryReport,
+    _ show: RecordVisitor
   ) throws(WriteAheadLogError) {
     func damage(_ byteOffset: Int, _ reason: String) -> WriteAheadLogError {
       .corrupt(path: segment.file.path, byteOffset: byteOffset, reason: reason)
     }
-    guard successor.store == segment.header.store else {
-      throw damage(16, "it belongs to another store than its successor")
-    }
     let end = successor.predecessorLength
-    guard SegmentHeader.sizeBytes...max(segment.capacityBytes, SegmentHeader.sizeBytes) ~= end
-    else { throw damage(segment.capacityBytes, "it is shorter than its successor says") }
     var scanner = FrameScanner(segment, limit: end, expectedLSN: segment.header.firstLSN)
     var chain: UInt32 = 0
     scan: while true {
       switch try step(&scanner) {
-      case .frame(let header, _):
+      case .frame(let header, let byteOffset):
         chain = Frame.chain(chain, after: header)
         report.recordCount += header.recordCount
+        _ = Frame.showRecords(
+          scanner.frame, header, at: (segment.header.segment, byteOffset),
+          from: replayStart ?? 0, show)
       case .end(let byteOffset):
         guard byteOffset == end else {
           throw damage(byteOffset, "a frame is not as it was written")
@@ -102,121 +172,26 @@ struct Recovery {
     }
   }
 
-  private func step(_ scanner: inout FrameScanner) throws(WriteAheadLogError) -> FrameScanner.Step {
+  func step(_ scanner: inout FrameScanner) throws(WriteAheadLogError) -> FrameScanner.Step {
     do { return try scanner.next() } catch { throw .storage(error) }
   }
+}
 
-  private func examineTail(
-    _ segments: [Segment], _ report: RecoveryReport
-  ) throws(WriteAheadLogError) -> Result {
-    var report = report
-    let segment = segments[segments.count - 1]
-    var scanner = FrameScanner(
-      segment, limit: segment.capacityBytes, expectedLSN: segment.header.firstLSN)
-    var chain: UInt32 = 0
-    // Whatever came before this segment was synced before it was named.
-    var durableUpTo = segment.header.firstLSN - 1
-    var unproven: [Found] = []
-    scan: while true {
-      guard case .frame(let header, let byteOffset) = try step(&scanner) else { break scan }
-      unproven.append(Found(header: header, byteOffset: byteOffset, chainBefore: chain))
-      chain = Frame.chain(chain, after: header)
-      report.recordCount += header.recordCount
-      durableUpTo = max(durableUpTo, header.durableUpTo)
-      if header.kind == .closed {
-        // It was written after a sync, and read past the page cache just now.
-        durableUpTo = header.firstLSN
-      }
-      let proven = unproven.firstIndex { $0.header.nextLSN - 1 > durableUpTo } ?? unproven.count
-      unproven.removeFirst(proven)
+extension SegmentHeader {
+  /// Throws `.corrupt` unless this is the header of the segment after `previous`.
+  func checkFollows(_ previous: Segment) throws(WriteAheadLogError) {
+    func damage(_ byteOffset: Int, _ reason: String) -> WriteAheadLogError {
+      .corrupt(path: previous.file.path, byteOffset: byteOffset, reason: reason)
     }
-    let end = scanner.offset
-    let lost = scanner.expectedLSN
-    let (rest, used) = try readRest(segment, from: end)
-    var result = Result(
-      segments: segments, endOffset: end, chain: chain, nextLSN: lost, report: report)
-    guard !rest.isEmpty || !unproven.isEmpty else { return result }
-    try refuseProvenDamage(rest, segment, end: end, lost: lost, durableUpTo: durableUpTo)
-    result.report.wasCleanlyClosed = false
-    result.report.tornBytes = used
-    if options.isReadOnly { return result }
-    return try repair(result, torn: Array(rest.prefix(used)), unproven: unproven)
-  }
-
-  /// What follows the last valid frame, and how much of it is not the zeros that the segment was
-  /// filled with. (A frame may end with zeros of its own, so all of it is looked at.)
-  private func readRest(
-    _ segment: Segment, from end: Int
-  ) throws(WriteAheadLogError) -> (bytes: [UInt8], used: Int) {
-    do {
-      let rest = try segment.file.read(count: max(0, segment.capacityBytes - end), at: Int64(end))
-      let used = rest.lastIndex { $0 != 0 }.map { $0 + 1 } ?? 0
-      return used == 0 ? ([], 0) : (rest, used)
-    } catch { throw .storage(error) }
-  }
-
-  /// Throws when what cannot be read here had been synced.
-  private func refuseProvenDamage(
-    _ rest: [UInt8], _ segment: Segment, end: Int, lost: LogSequenceNumber,
-    durableUpTo: LogSequenceNumber
-  ) throws(WriteAheadLogError) {
-    var offset = 0
-    while offset + Frame.headerBytes <= rest.count {
-      let bytes = rest.rawSpan.extracting(droppingFirst: offset)
-      if let length = Frame.plausibleLength(bytes), length <= bytes.byteCount,
-        let header = Frame.validate(
-          bytes.extracting(first: length), salt: segment.header.salt),
-        header.firstLSN >= lost, header.durableUpTo >= lost
-      {
-        throw .corrupt(
-          path: segment.file.path, byteOffset: end,
-          reason: "LSN \(lost) was durable, as byte \(end + offset) shows, and cannot be read")
-      }
-      offset += 8
+    guard store == previous.header.store else {
+      throw damage(16, "it belongs to another store than its successor")
     }
-  }
-
-  private func repair(
-    _ found: Result, torn: [UInt8], unproven: [Found]
-  ) throws(WriteAheadLogError) -> Result {
-    var result = found
-    let segment = found.segments[found.segments.count - 1]
-    do throws(StorageError) {
-      if !torn.isEmpty {
-        let path = segment.file.path + ".torn"
-        try fileSystem.publish(torn, at: path, replacing: true)
-        result.report.tornFile = path
-      }
-      let cut = unproven.first?.byteOffset ?? found.endOffset
-      var header = segment.header
-      header.segment += 1
-      header.firstLSN = unproven.first?.header.firstLSN ?? found.nextLSN
-      header.salt = UInt32.random(in: .min ... .max)
-      header.predecessorLength = cut
-      header.predecessorChain = unproven.first?.chainBefore ?? found.chain
-      var frames: [UInt8] = []
-      var chain: UInt32 = 0
-      for frame in unproven {
-        var bytes = try segment.file.read(count: frame.header.length, at: Int64(frame.byteOffset))
-        // The new segment has no name before it is synced, so all of it will be durable.
-        Frame.seal(
-          &bytes, kind: frame.header.kind, firstLSN: frame.header.firstLSN,
-          recordCount: frame.header.recordCount, durableUpTo: found.nextLSN - 1, salt: header.salt)
-        chain = Frame.chain(chain, bytes: bytes)
-        result.report.copiedRecordCount += frame.header.recordCount
-        frames += bytes
-      }
-      let successor = try Segment.create(
-        header, frames: frames, capacityBytes: options.segmentCapacityBytes,
-        directory: directory, fileSystem: fileSystem)
-      // Its successor says where it ends; cutting it only tidies up.
-      try segment.file.truncate(to: Int64(cut))
-      try segment.file.synchronizeData()
-      result.segments.append(successor)
-      result.endOffset = SegmentHeader.sizeBytes + frames.count
-      result.chain = chain
-      result.report.segmentCount += 1
-      return result
-    } catch { throw .storage(error) }
+    guard firstLSN >= previous.header.firstLSN else {
+      throw damage(32, "its successor begins with an earlier LSN")
+    }
+    let limit = max(previous.capacityBytes, SegmentHeader.sizeBytes)
+    guard SegmentHeader.sizeBytes...limit ~= predecessorLength else {
+      throw damage(previous.capacityBytes, "it is shorter than its successor says")
+    }
   }
 }

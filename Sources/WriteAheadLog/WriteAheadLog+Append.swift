@@ -53,7 +53,10 @@ extension WriteAheadLog {
     guard mustSync else { return }
     let written = monitor.withLock { $0.acknowledgedLSN }
     var failure: StorageError?
-    do throws(StorageError) { try tail.segment.file.synchronizeData() } catch { failure = error }
+    do throws(StorageError) {
+      try tail.segment.file.synchronizeData()
+      try writeMark(written)
+    } catch { failure = error }
     finish(durableLSN: failure == nil ? written : nil, failure: failure, group: nil)
     if let failure { throw .appendFailed(cause: failure) }
   }
@@ -131,7 +134,10 @@ extension WriteAheadLog {
         &group.bytes, kind: group.kind, firstLSN: group.firstLSN, recordCount: group.recordCount,
         durableUpTo: durableLSN, salt: tail.segment.header.salt)
       try tail.segment.file.write(group.bytes, at: Int64(offset))
-      if isSynchronous { try tail.segment.file.synchronizeData() }
+      if isSynchronous {
+        try tail.segment.file.synchronizeData()
+        try writeMark(group.firstLSN + group.lsnCount - 1)
+      }
       tail.endOffset += group.bytes.count
       tail.chain = Frame.chain(tail.chain, bytes: group.bytes)
       let position = LogPosition(segment: tail.segment.header.segment, byteOffset: offset)
@@ -160,8 +166,28 @@ extension WriteAheadLog {
       directory: directory, fileSystem: fileSystem)
     segments.withLock { $0.append(segment) }
     tail.segment = segment
+    // From now on a log without this segment is known to be damaged.
+    try writeMark(written)
+    try mark?.synchronize()
     tail.endOffset = SegmentHeader.sizeBytes
     tail.chain = 0
+  }
+
+  /// Lets nothing be written any more.
+  func poison(_ failure: StorageError) {
+    monitor.withLock { state in
+      if state.failure == nil { state.failure = failure }
+      if !state.gathering.isEmpty {
+        state.gathering.outcome = .failed(.poisoned(cause: failure))
+      }
+    }
+    monitor.broadcast()
+  }
+
+  /// Says that everything up to there is on disk. Only by the thread that has set `isWriting`.
+  private func writeMark(_ lsn: LogSequenceNumber) throws(StorageError) {
+    try mark?.write(
+      .init(store: store, segment: tail.segment.header.segment, durableLSN: lsn))
   }
 
   /// Lets the next thread write, and tells everybody how this one fared.
@@ -179,6 +205,8 @@ extension WriteAheadLog {
       } else if let group, let position {
         group.outcome = .written(position)
         state.acknowledgedLSN = group.firstLSN + group.lsnCount - 1
+        state.acknowledgedSegment = position.segment
+        state.acknowledgedOffset = position.byteOffset + group.bytes.count
         state.isMarkerNeeded = group.kind != .closed
       }
     }

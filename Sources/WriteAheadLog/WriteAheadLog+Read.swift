@@ -11,7 +11,7 @@ extension WriteAheadLog {
   /// Shows the records from `lsn` on, in order, up to what is acknowledged when it begins; also while
   /// others append. Stops when `body` returns false. Returns the LSN from which to go on.
   ///
-  /// Reserved ranges are passed over. Going on where the last replay ended costs no search.
+  /// Throws `.removed` when the log begins after `lsn`. Reserved ranges are passed over. Going on where the last replay ended costs no search.
   @discardableResult public func replay(
     from lsn: LogSequenceNumber,
     _ body: (LogSequenceNumber, LogPosition, RawSpan) -> Bool
@@ -19,8 +19,11 @@ extension WriteAheadLog {
     let until = readableLSN
     let segments = self.segments.withLock { $0 }
     guard lsn <= until else { return lsn }
-    // The last segment that begins at or before it; the first one if it is older than all.
-    var index = segments.lastIndex { $0.header.firstLSN <= lsn } ?? 0
+    let first = segments[0].header.firstLSN
+    // The last segment that begins at or before it.
+    guard var index = segments.lastIndex(where: { $0.header.firstLSN <= lsn }) else {
+      throw .removed(firstLSN: first)
+    }
     var place = ReplayPlace(
       lsn: segments[index].header.firstLSN, segment: segments[index].header.segment,
       byteOffset: SegmentHeader.sizeBytes)
@@ -65,20 +68,9 @@ extension WriteAheadLog {
         if isLast { throw damage(scanner) }
         return nil
       }
-      guard header.kind == .records, header.nextLSN > lsn else { continue }
-      var offset = Frame.headerBytes
-      for index in 0..<header.recordCount {
-        let length = Int(scanner.frame.loadLittleEndian(UInt32.self, at: offset))
-        let record = header.firstLSN + Int64(index)
-        let start = offset + LogRecords.recordHeaderBytes
-        if record >= lsn {
-          let position = LogPosition(segment: number, byteOffset: byteOffset + offset)
-          guard body(record, position, scanner.frame.extracting(start..<start + length)) else {
-            return record + 1
-          }
-        }
-        offset += LogRecords.sizeBytes(payload: length)
-      }
+      let stop = Frame.showRecords(
+        scanner.frame, header, at: (number, byteOffset), from: lsn, body)
+      if let stop { return stop + 1 }
     }
     let next = scanner.expectedLSN
     lastReplay.withLock {
@@ -127,22 +119,16 @@ extension WriteAheadLog {
   }
 
   private func segment(of position: LogPosition) throws(WriteAheadLogError) -> Segment {
-    let found: Segment? = segments.withLock { segments in
-      guard let first = segments.first?.header.segment, position.segment >= first,
-        position.segment - first < segments.count
-      else { return nil }
-      return segments[Int(position.segment - first)]
+    let (found, first) = segments.withLock { segments -> (Segment?, SegmentHeader) in
+      let first = segments[0].header
+      guard position.segment >= first.segment, position.segment - first.segment < segments.count
+      else { return (nil, first) }
+      return (segments[Int(position.segment - first.segment)], first)
     }
+    if position.segment < first.segment { throw .removed(firstLSN: first.firstLSN) }
     guard let found, position.byteOffset >= SegmentHeader.sizeBytes + Frame.headerBytes else {
       throw .noSuchPosition(position)
     }
     return found
   }
-}
-
-extension WriteAheadLog {
-  public var segmentCount: Int { segments.withLock { $0.count } }
-
-  /// What the segments take on disk.
-  public var sizeBytes: Int { segments.withLock { $0.reduce(0) { $0 + $1.capacityBytes } } }
 }

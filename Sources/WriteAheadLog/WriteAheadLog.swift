@@ -22,6 +22,10 @@ public final class WriteAheadLog: Sendable {
   let segments: Lock<[Segment]>
   /// Where the last replay ended, so that a follower goes on without scanning again.
   let lastReplay = Lock<ReplayPlace?>(nil)
+  /// Tells other processes what is durable; nil when this one only reads.
+  let mark: DurableMark?
+  /// One thread at a time removes segments, or looks for new ones.
+  let maintenance = Lock<Void>(())
   private let lock: (any FileLock)?
   private let syncThread = Lock<BackgroundThread?>(nil)
 
@@ -30,59 +34,94 @@ public final class WriteAheadLog: Sendable {
   public static func open(
     directory: String, fileSystem: any FileSystem, options: WriteAheadLogOptions = .init()
   ) throws(WriteAheadLogError) -> WriteAheadLog {
+    try open(directory: directory, fileSystem: fileSystem, options: options, from: nil) {
+      _, _, _ in true
+    }
+  }
+
+  /// Opens the log and shows the records from `lsn` on while it checks them, each once and in order
+  /// (nil: from the log's first record). Costs one read of the segments that hold them; of older
+  /// segments only the headers are checked, their records when they are read, and by `verify`.
+  ///
+  /// `lsn` is one past what the caller has already: the LSN after that of a checkpoint. Throws
+  /// `.removed` when the log begins later, and `.corrupt` when it ends before.
+  ///
+  /// `body` is called before the log is returned; after an error what it was shown does not count. It
+  /// may return false to see no more; everything is checked all the same.
+  public static func open(
+    directory: String, fileSystem: any FileSystem, options: WriteAheadLogOptions,
+    from lsn: LogSequenceNumber?, _ body: (LogSequenceNumber, LogPosition, RawSpan) -> Bool
+  ) throws(WriteAheadLogError) -> WriteAheadLog {
     var options = options
     options.segmentCapacityBytes = max(options.segmentCapacityBytes, 8192)
+    let recovery = Recovery(
+      directory: directory, fileSystem: fileSystem, options: options, replayStart: lsn)
+    if options.isReadOnly { return try openForReading(recovery, body) }
     var lock: (any FileLock)?
     do throws(StorageError) {
-      if !options.isReadOnly {
-        try fileSystem.createDirectory(directory, withIntermediates: true)
-        try fileSystem.synchronizeDirectory(StoragePath.directory(of: directory))
-        lock = try fileSystem.lock(StoragePath.join(directory, "LOCK"), holder: "fstore")
-      }
+      try fileSystem.createDirectory(directory, withIntermediates: true)
+      try fileSystem.synchronizeDirectory(StoragePath.directory(of: directory))
+      lock = try fileSystem.lock(StoragePath.join(directory, "LOCK"), holder: "fstore")
     } catch { throw .storage(error) }
     do throws(WriteAheadLogError) {
-      let recovery = Recovery(directory: directory, fileSystem: fileSystem, options: options)
-      if let found = try recovery.run() {
-        return try WriteAheadLog(found, recovery, lock: lock)
-      }
-      guard !options.isReadOnly else {
-        throw .storage(
-          StorageError(
-            .notFound, operation: "open", path: directory, message: "there is no log in it"))
-      }
-      let header = SegmentHeader(
-        segment: 1, store: .random(), firstLSN: 1, salt: .random(in: .min ... .max),
-        predecessorLength: 0, predecessorChain: 0)
-      let segment: Segment
-      do throws(StorageError) {
-        segment = try Segment.create(
-          header, frames: [], capacityBytes: options.segmentCapacityBytes, directory: directory,
-          fileSystem: fileSystem)
-      } catch { throw .storage(error) }
-      var report = RecoveryReport()
-      report.segmentCount = 1
-      let created = Recovery.Result(
-        segments: [segment], endOffset: SegmentHeader.sizeBytes, chain: 0, nextLSN: 1,
-        report: report)
-      return try WriteAheadLog(created, recovery, lock: lock)
+      if let found = try recovery.run(body) { return try begin(found, recovery, lock: lock) }
+      return try begin(create(recovery), recovery, lock: lock)
     } catch {
       lock?.release()
       throw error
     }
   }
 
-  private init(
+  private static func begin(
     _ found: Recovery.Result, _ recovery: Recovery, lock: (any FileLock)?
-  ) throws(WriteAheadLogError) {
+  ) throws(WriteAheadLogError) -> WriteAheadLog {
+    let (directory, fileSystem) = (recovery.directory, recovery.fileSystem)
+    let first = found.segments[0].header
+    let last = found.segments[found.segments.count - 1].header
+    do throws(StorageError) {
+      // A new log, or one from before there was such a file.
+      if try fileSystem.information(StoragePath.join(directory, LogStart.name)) == nil {
+        try LogStart(first).publish(directory: directory, fileSystem: fileSystem)
+      }
+      let mark = try DurableMark.open(
+        .init(store: last.store, segment: last.segment, durableLSN: found.nextLSN - 1),
+        directory: directory, fileSystem: fileSystem)
+      return try WriteAheadLog(found, recovery, mark: mark, lock: lock)
+    } catch { throw .storage(error) }
+  }
+
+  private static func create(_ recovery: Recovery) throws(WriteAheadLogError) -> Recovery.Result {
+    let header = SegmentHeader(
+      segment: 1, store: .random(), firstLSN: 1, salt: .random(in: .min ... .max),
+      predecessorLength: 0, predecessorChain: 0)
+    let segment: Segment
+    do throws(StorageError) {
+      segment = try Segment.create(
+        header, frames: [], capacityBytes: recovery.options.segmentCapacityBytes,
+        directory: recovery.directory, fileSystem: recovery.fileSystem)
+    } catch { throw .storage(error) }
+    var report = RecoveryReport()
+    report.segmentCount = 1
+    return Recovery.Result(
+      segments: [segment], endOffset: SegmentHeader.sizeBytes, chain: 0, nextLSN: 1,
+      endsClosed: true, report: report)
+  }
+
+  init(
+    _ found: Recovery.Result, _ recovery: Recovery, mark: DurableMark?, lock: (any FileLock)?
+  ) throws(StorageError) {
     let last = found.segments[found.segments.count - 1]
     store = last.header.store
     self.recovery = found.report
     options = recovery.options
     directory = recovery.directory
     fileSystem = recovery.fileSystem
-    monitor = Monitor(LogState(nextLSN: found.nextLSN))
+    var state = LogState(nextLSN: found.nextLSN, isMarkerNeeded: !found.endsClosed)
+    (state.acknowledgedSegment, state.acknowledgedOffset) = (last.header.segment, found.endOffset)
+    monitor = Monitor(state)
     tail = LogTail(segment: last, endOffset: found.endOffset, chain: found.chain)
     segments = Lock(found.segments)
+    self.mark = mark
     self.lock = lock
     if case .interval(let milliseconds) = options.durability, !options.isReadOnly {
       try startSyncing(everyMilliseconds: milliseconds)
@@ -94,6 +133,9 @@ public final class WriteAheadLog: Sendable {
     monitor.broadcast()
     lock?.release()
   }
+
+  /// The LSN with which the log begins: what was before is removed. 1 in a log that kept everything.
+  public var firstLSN: LogSequenceNumber { segments.withLock { $0[0].header.firstLSN } }
 
   /// The last LSN given to anything, acknowledged or not; 0 for none.
   public var lastLSN: LogSequenceNumber { monitor.withLock { $0.nextLSN - 1 } }
@@ -126,17 +168,15 @@ public final class WriteAheadLog: Sendable {
     }
   }
 
-  private func startSyncing(everyMilliseconds milliseconds: Int) throws(WriteAheadLogError) {
-    do throws(StorageError) {
-      let monitor = self.monitor
-      let thread = try BackgroundThread(name: "fstore-sync") { [weak self] in
-        while monitor.wait(timeoutMilliseconds: milliseconds, { $0.isClosed ? true : nil }) == nil {
-          guard let self else { return }
-          // A failure poisons the log, which is how the appenders hear of it.
-          do throws(WriteAheadLogError) { try self.synchronize() } catch { return }
-        }
+  private func startSyncing(everyMilliseconds milliseconds: Int) throws(StorageError) {
+    let monitor = self.monitor
+    let thread = try BackgroundThread(name: "fstore-sync") { [weak self] in
+      while monitor.wait(timeoutMilliseconds: milliseconds, { $0.isClosed ? true : nil }) == nil {
+        guard let self else { return }
+        // A failure poisons the log, which is how the appenders hear of it.
+        do throws(WriteAheadLogError) { try self.synchronize() } catch { return }
       }
-      syncThread.withLock { $0 = thread }
-    } catch { throw .storage(error) }
+    }
+    syncThread.withLock { $0 = thread }
   }
 }

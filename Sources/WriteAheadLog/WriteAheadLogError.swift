@@ -15,6 +15,9 @@ public enum WriteAheadLogError: Error, Hashable, Sendable, CustomStringConvertib
   case openedForReadingOnly
   /// One record, or one append, has more bytes than a frame may have. Nothing was written.
   case tooLarge(sizeBytes: Int, limitBytes: Int)
+  /// What was asked for was removed: the log begins with this LSN now. A follower that gets this has
+  /// fallen behind, and begins again with a checkpoint or a copy.
+  case removed(firstLSN: LogSequenceNumber)
   /// The position given is none of this log's records.
   case noSuchPosition(LogPosition)
 
@@ -31,6 +34,8 @@ public enum WriteAheadLogError: Error, Hashable, Sendable, CustomStringConvertib
     case .openedForReadingOnly: "the log was opened for reading only"
     case .tooLarge(let sizeBytes, let limitBytes):
       "\(sizeBytes) bytes are more than the \(limitBytes) that one write may have"
+    case .removed(let firstLSN):
+      "what was asked for is no longer in the log, which begins with LSN \(firstLSN)"
     case .noSuchPosition(let position):
       "the log has no record at byte \(position.byteOffset) of segment \(position.segment)"
     }

@@ -1,3 +1,5 @@
+import FeatureModel
+
 /// What one command takes: positional arguments, options with a value, flags.
 struct CommandSyntax: Sendable {
   struct Option: Sendable {
@@ -88,9 +90,8 @@ struct Arguments {
   private static func isNumber(_ text: String) -> Bool { Double(text) != nil }
 
   static func unknown(_ name: String, among names: [String]) -> String {
-    let nearest = names.min { distance(name, $0) < distance(name, $1) }
-    guard let nearest, distance(name, nearest) <= 3 else { return "unknown option \(name)" }
-    return "unknown option \(name); did you mean \(nearest)?"
+    let nearest = NearestName.find(name, in: names)
+    return "unknown option \(name)" + (nearest.map { "; did you mean \($0)?" } ?? "")
   }
 
   func has(_ flag: String) -> Bool { flags.contains(flag) }
@@ -154,21 +155,4 @@ struct Arguments {
       return text == "0" ? 0 : nil
     }
   }
-}
-
-/// Levenshtein's distance, for suggestions.
-func distance(_ left: String, _ right: String) -> Int {
-  let left = Array(left.utf8)
-  let right = Array(right.utf8)
-  var row = Array(0...right.count)
-  for i in left.indices {
-    var diagonal = row[0]
-    row[0] = i + 1
-    for j in right.indices {
-      let substitution = diagonal + (left[i] == right[j] ? 0 : 1)
-      diagonal = row[j + 1]
-      row[j + 1] = min(substitution, row[j] + 1, row[j + 1] + 1)
-    }
-  }
-  return row[right.count]
 }

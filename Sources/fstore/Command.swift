@@ -63,7 +63,10 @@ struct Context {
   let storeDirectory: String
 
   func open(_ access: FeatureStore.Access) throws -> FeatureStore {
-    try FeatureStore.open(at: storeDirectory, access: access)
+    var options = FeatureStore.Options()
+    // A flush for each command would make a file for each record.
+    options.flushesAutomatically = false
+    return try FeatureStore.open(at: storeDirectory, access: access, options: options)
   }
 
   /// Opens the store, runs `body`, and closes the store however that ends.

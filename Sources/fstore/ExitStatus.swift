@@ -1,6 +1,6 @@
 internal import FeatureStore
 
-/// Exit statuses, after sysexits.h; documented in docs/command.md and `fstore help`.
+/// Exit statuses, after sysexits.h; shown by `fstore help` and the README.
 enum ExitStatus: Int32 {
   case success = 0
   /// Something was done and something was not: some rows were refused.

@@ -1,3 +1,4 @@
+import FeatureModel
 internal import FeatureStore
 internal import Glibc
 
@@ -73,10 +74,8 @@ func help(_ words: [String]) -> ExitStatus {
 
 func unknownCommand(_ words: [String]) -> ExitStatus {
   let name = words.prefix(2).filter { !$0.hasPrefix("-") }.joined(separator: " ")
-  let nearest = Command.all.map(\.name).min {
-    min(distance(name, $0), distance(words[0], $0))
-      < min(distance(name, $1), distance(words[0], $1))
-  }
+  let names = Command.all.map(\.name)
+  let nearest = NearestName.find(name, in: names) ?? NearestName.find(words[0], in: names)
   let below = Command.all.filter { $0.name.hasPrefix(words[0] + " ") }.map(\.name)
   if below.isEmpty {
     Output.error(

@@ -113,22 +113,6 @@ import Testing
     #expect(result.errors.contains("not empty"))
   }
 
-  @Test func aReadOnlyStoreIsReadAndNotWritten() throws {
-    let fixture = try CommandFixture.withReadings()
-    try fixture.run("put", "readings", "sensor=a", "at=2026-01-01T00:00:00Z", "value=1")
-    // Root writes whatever the mode says, so the log's directory goes away under a file's name.
-    let log = fixture.store + "/log"
-    try FileManager.default.moveItem(atPath: log, toPath: fixture.path("log"))
-    _ = FileManager.default.createFile(atPath: log, contents: nil)
-    let result = try fixture.run("put", "readings", "sensor=b", "at=2026-01-01T00:00:00Z")
-    #expect(result.status != 0)
-    #expect(result.errors.hasPrefix("error: "))
-    try FileManager.default.removeItem(atPath: log)
-    try FileManager.default.moveItem(atPath: fixture.path("log"), toPath: log)
-    let kept = try fixture.run("get", "readings", "sensor=a", "--json").json().arrayValue
-    #expect(kept?.first?["value"]?.int64Value == 1)
-  }
-
   @Test func everyCommandExplainsItself() throws {
     let fixture = try CommandFixture()
     let list = try fixture.run("help")

@@ -27,12 +27,14 @@ final class CommandFixture {
   }
 
   let directory: URL
-  var store: String { directory.appending(path: "store").path }
+  let store: String
 
-  init() throws {
+  /// - Parameter store: where the store will be, if not in the fixture's own directory.
+  init(store: String? = nil) throws {
     directory = FileManager.default.temporaryDirectory
       .appending(path: "fstore-command-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    self.store = store ?? directory.appending(path: "store").path
   }
 
   deinit { try? FileManager.default.removeItem(at: directory) }

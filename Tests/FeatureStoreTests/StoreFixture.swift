@@ -7,22 +7,16 @@ import Storage
 
 /// A store in a temporary directory, removed with the fixture.
 final class StoreFixture {
+  private let base: URL
   let directory: String
 
-  init() throws {
-    directory =
-      FileManager.default.temporaryDirectory
-      .appending(path: "fstore-\(UUID().uuidString)").path
-    try FeatureStore.create(at: directory)
+  init(options: FeatureStore.Options = FeatureStore.Options()) throws {
+    base = FileManager.default.temporaryDirectory.appending(path: "fstore-\(UUID().uuidString)")
+    directory = base.appending(path: "store").path
+    try FeatureStore.create(at: directory, options: options)
   }
 
-  deinit { try? FileManager.default.removeItem(atPath: directory) }
-
-  func file(_ name: String, _ text: String) throws -> String {
-    let path = directory + "-" + name
-    try text.write(toFile: path, atomically: true, encoding: .utf8)
-    return path
-  }
+  deinit { try? FileManager.default.removeItem(at: base) }
 
   static func group(
     _ name: String = "readings", timeToLive: TimeToLive = .infinite,

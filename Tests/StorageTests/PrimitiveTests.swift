@@ -37,3 +37,17 @@ import Testing
     #expect(value == nil)
   }
 }
+
+@Suite struct TrailingZerosTests {
+  @Test func onlyTheZerosAtTheEndAreLeftOut() {
+    #expect([UInt8]().countBeforeTrailingZeros == 0)
+    for count in [1, 7, 4095, 4096, 4097, 12_288, 20_000] {
+      var bytes = [UInt8](repeating: 0, count: count)
+      #expect(bytes.countBeforeTrailingZeros == 0)
+      for last in [0, count / 2, count - 1] {
+        bytes[last] = 1
+        #expect(bytes.countBeforeTrailingZeros == last + 1)
+      }
+    }
+  }
+}

@@ -28,7 +28,7 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     var directories: Set<String> = ["/"]
     var locks: Set<String> = []
     var calls = 0
-    var generation = 0
+    var bytesRead = 0
     var fault: Fault?
     var isCrashed = false
     /// What the sync calls were, for mutation checks.
@@ -52,6 +52,9 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
   public init() {}
 
   public var calls: Int { state.withLock { $0.calls } }
+
+  /// How many bytes were ever read from files.
+  public var bytesRead: Int { state.withLock { $0.bytesRead } }
 
   public func inject(_ fault: Fault?) {
     state.withLock {
@@ -315,6 +318,7 @@ final class SimulatedFile: File, @unchecked Sendable {
       let start = min(Int(byteOffset), node.live.count)
       let count = min(buffer.count, node.live.count - start)
       buffer.copyBytes(from: node.live[start..<start + count])
+      state.bytesRead += count
       return count
     }
   }

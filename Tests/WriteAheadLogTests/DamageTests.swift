@@ -51,6 +51,8 @@ import WriteAheadLog
     let log = try WriteAheadLog.open(directory: "/log", fileSystem: files, options: options)
     _ = try log.append(LogRecords([[1]]))
     let disk = files.restarted()
+    // Without it only a later frame proves a sync.
+    _ = try disk.removeFile("/log/DURABLE")
     let path = "/log/00000001.log"
     var bytes = try #require(disk.bytes(of: path))
     bytes.replaceSubrange(4096 + 56..<4096 + 60, with: [40, 0, 0, 0])

@@ -1,4 +1,5 @@
 import CSQLite
+import Storage
 import Synchronization
 
 /// The two tables of the SQL catalog that Java's JdbcCatalog (schema version 1) and PyIceberg's
@@ -15,18 +16,22 @@ final class CatalogDatabase: Sendable {
   private let isTable: String
   private let hasType: Bool
 
-  init(path: String, catalogName: String, busyTimeoutMilliseconds: Int32) throws(IcebergError) {
+  init(
+    path: String, catalogName: String, fileSystem: any FileSystem, busyTimeoutMilliseconds: Int32
+  ) throws(IcebergError) {
     self.catalogName = catalogName
     do {
       let opened = try SQLiteConnection(
-        path: path, busyTimeoutMilliseconds: busyTimeoutMilliseconds)
-      try opened.run(CatalogDatabase.createTables)
-      try opened.run(CatalogDatabase.createProperties)
+        path: path, fileSystem: fileSystem, busyTimeoutMilliseconds: busyTimeoutMilliseconds)
+      if !opened.isReadOnly {
+        try opened.run(CatalogDatabase.createTables)
+        try opened.run(CatalogDatabase.createProperties)
+      }
       let columns = try opened.run("SELECT name FROM pragma_table_info('iceberg_tables')")
       hasType = columns.contains { $0.first == "iceberg_type" }
       connection = Mutex(opened)
     } catch {
-      throw IcebergError(.inputOutput, "\(error.message)").adding("catalog", path)
+      throw IcebergError(error)
     }
     isTable = hasType ? " AND (iceberg_type = 'TABLE' OR iceberg_type IS NULL)" : ""
   }
@@ -120,7 +125,8 @@ extension IcebergError {
     self.init(
       error.isBusy ? .commitConflict : error.isConstraint ? .alreadyExists : .inputOutput,
       error.isBusy
-        ? "the catalog's database is locked by another process" : "catalog: \(error.message)")
+        ? "the catalog's database is locked by another process" : "catalog: \(error.message)",
+      storageError: error.storageError)
   }
 }
 

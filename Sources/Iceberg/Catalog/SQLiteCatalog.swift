@@ -46,7 +46,7 @@ public final class SQLiteCatalog: Catalog {
     self.options = options
     database = try CatalogDatabase(
       path: try Location.path(of: databasePath), catalogName: name,
-      busyTimeoutMilliseconds: options.busyTimeoutMilliseconds)
+      fileSystem: io.fileSystem, busyTimeoutMilliseconds: options.busyTimeoutMilliseconds)
   }
 
   private var nowMilliseconds: Int64 { clock.nowMicroseconds() / 1000 }

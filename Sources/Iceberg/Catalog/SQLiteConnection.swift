@@ -1,10 +1,26 @@
 import CSQLite
+import Storage
 
 /// Why SQLite refused a statement.
 struct SQLiteError: Error {
   /// SQLite's extended result code.
   var code: Int32
   var message: String
+  /// The database's file.
+  var path: String
+
+  /// What the file system had against it, where SQLite says.
+  var storageError: StorageError? {
+    let kind: StorageError.Kind? =
+      switch code & 0xFF {
+      case SQLITE_FULL: .full
+      case SQLITE_READONLY: .readOnly
+      case SQLITE_PERM, SQLITE_AUTH: .permissionDenied
+      case SQLITE_IOERR, SQLITE_CANTOPEN: .inputOutput
+      default: nil
+      }
+    return kind.map { StorageError($0, operation: "use", path: path, message: message) }
+  }
 
   /// Another connection holds the lock for longer than we wait. Nothing was changed.
   var isBusy: Bool { code & 0xFF == SQLITE_BUSY || code & 0xFF == SQLITE_LOCKED }
@@ -20,6 +36,9 @@ struct SQLiteError: Error {
 /// stays open (an open one shows other readers a stale table).
 @safe final class SQLiteConnection {
   private let handle: OpaquePointer
+  private let path: String
+  /// Whether the database is on a read-only file system, or may only be read.
+  let isReadOnly: Bool
   private var statements: [String: Statement] = [:]
 
   /// A prepared statement; finalized with the connection.
@@ -28,21 +47,69 @@ struct SQLiteError: Error {
   }
 
   /// Opens or creates a database in write-ahead mode, in which readers and a writer do not block
-  /// one another, with every commit synced.
-  init(path: String, busyTimeoutMilliseconds: Int32) throws(SQLiteError) {
-    var opened: OpaquePointer? = nil
-    let flags =
-      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX
-      | SQLITE_OPEN_EXRESCODE
-    let result = unsafe sqlite3_open_v2(path, &opened, flags, nil)
-    guard result == SQLITE_OK, let opened = unsafe opened else {
-      unsafe sqlite3_close_v2(opened)
-      throw SQLiteError(code: result, message: "cannot open the database '\(path)'")
+  /// one another, with every commit synced. One that cannot be written is opened for reading.
+  init(
+    path: String, fileSystem: any FileSystem, busyTimeoutMilliseconds: Int32
+  ) throws(SQLiteError) {
+    self.path = path
+    let file = Self.uri(path)
+    do {
+      unsafe handle = try SQLiteConnection.open(
+        file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, path: path, busyTimeoutMilliseconds,
+        statement: "PRAGMA journal_mode=WAL")
+      isReadOnly = false
+    } catch {
+      guard [SQLITE_READONLY, SQLITE_CANTOPEN].contains(error.code & 0xFF) else { throw error }
+      // Without a file of commits beside it nobody is writing, and nothing needs to be locked.
+      do {
+        unsafe handle = try SQLiteConnection.open(
+          file + (Self.hasCommitsBeside(path, fileSystem) ? "" : "?immutable=1"),
+          SQLITE_OPEN_READONLY,
+          path: path, busyTimeoutMilliseconds, statement: "SELECT 1 FROM sqlite_master LIMIT 1")
+      } catch _ { throw error }
+      isReadOnly = true
     }
-    unsafe handle = opened
-    unsafe sqlite3_busy_timeout(opened, busyTimeoutMilliseconds)
-    _ = try run("PRAGMA journal_mode=WAL")
-    _ = try run("PRAGMA synchronous=FULL")
+    if !isReadOnly { _ = try run("PRAGMA synchronous=FULL") }
+  }
+
+  /// Opens the database and runs a statement, which fails where opening only seemed to succeed.
+  @unsafe private static func open(
+    _ uri: String, _ flags: Int32, path: String, _ busyTimeoutMilliseconds: Int32,
+    statement: String
+  ) throws(SQLiteError) -> OpaquePointer {
+    var opened: OpaquePointer? = nil
+    var result = unsafe sqlite3_open_v2(
+      uri, &opened, flags | SQLITE_OPEN_URI | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_EXRESCODE, nil)
+    if result == SQLITE_OK {
+      unsafe sqlite3_busy_timeout(opened, busyTimeoutMilliseconds)
+      result = unsafe sqlite3_exec(opened, statement, nil, nil, nil)
+    }
+    guard result == SQLITE_OK, let opened = unsafe opened else {
+      let message = unsafe String(cString: sqlite3_errmsg(opened))
+      unsafe sqlite3_close_v2(opened)
+      throw SQLiteError(code: result, message: message, path: path)
+    }
+    return unsafe opened
+  }
+
+  /// Whether commits wait in the write-ahead file to be moved into the database.
+  private static func hasCommitsBeside(_ path: String, _ fileSystem: any FileSystem) -> Bool {
+    do { return try (fileSystem.information(path + "-wal")?.sizeBytes ?? 0) > 0 } catch {
+      return true
+    }
+  }
+
+  /// A path as SQLite's URI, in which some characters mean something.
+  private static func uri(_ path: String) -> String {
+    var text = "file:"
+    for scalar in path.unicodeScalars {
+      if "%?#".unicodeScalars.contains(scalar) {
+        text += "%" + String(scalar.value, radix: 16, uppercase: true)
+      } else {
+        text.unicodeScalars.append(scalar)
+      }
+    }
+    return text
   }
 
   deinit {
@@ -102,6 +169,7 @@ struct SQLiteError: Error {
   }
 
   private func error(_ code: Int32) -> SQLiteError {
-    SQLiteError(code: code, message: unsafe String(cString: sqlite3_errmsg(handle)))
+    SQLiteError(
+      code: code, message: unsafe String(cString: sqlite3_errmsg(handle)), path: path)
   }
 }

@@ -170,6 +170,6 @@ extension IcebergError {
       case .exists: .alreadyExists
       default: .inputOutput
       }
-    self.init(kind, error.description)
+    self.init(kind, error.description, storageError: error)
   }
 }

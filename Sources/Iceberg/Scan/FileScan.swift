@@ -116,6 +116,6 @@ extension IcebergError {
       case .invalidArgument: .invalidArgument
       case .memoryLimit, .storage: .inputOutput
       }
-    self.init(kind, error.description)
+    self.init(kind, error.description, storageError: error.storageError)
   }
 }

@@ -1,3 +1,5 @@
+public import Storage
+
 /// What went wrong with a table, its metadata or a commit.
 public struct IcebergError: Error, Hashable, Sendable, CustomStringConvertible {
   public enum Kind: Hashable, Sendable {
@@ -34,11 +36,16 @@ public struct IcebergError: Error, Hashable, Sendable, CustomStringConvertible {
   public var message: String
   /// Innermost first.
   public var context: [Context]
+  /// The failure of a file operation below, if that is the cause: a full disk, a lacking permission.
+  public var storageError: StorageError?
 
-  public init(_ kind: Kind, _ message: String, context: [Context] = []) {
+  public init(
+    _ kind: Kind, _ message: String, context: [Context] = [], storageError: StorageError? = nil
+  ) {
     self.kind = kind
     self.message = message
     self.context = context
+    self.storageError = storageError
   }
 
   /// Whether the same commit, rebuilt from the table's new head, may succeed.

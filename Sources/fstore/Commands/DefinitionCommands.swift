@@ -1,5 +1,6 @@
 internal import FeatureModel
 internal import FeatureStore
+import Iceberg
 internal import JSON
 
 extension Command {
@@ -108,11 +109,14 @@ extension Command {
     syntax: CommandSyntax(positionals: [.init(name: "NAME", help: "the group's name")])
   ) { context in
     let name = context.arguments.positionals[0]
-    let (group, properties) = try context.withStore(.offline) { store in
+    let (group, table) = try context.withStore(.offline) { store in
       let group = try store.group(name)
-      return (group, group.isOffline ? try store.tableProperties(name) : [:])
+      return (group, group.isOffline ? try store.offlineTable(name) : nil)
     }
+    let properties = table?.properties ?? [:]
+    let directory = try table.map { try Location.path(of: $0.location) }
     var json = group.json.objectValue ?? [:]
+    json["table_directory"] = directory.map { .string($0) } ?? .null
     json["table_properties"] = .object(
       JSONObject(properties.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }))
     context.output.print(.object(json)) {
@@ -129,6 +133,7 @@ extension Command {
       let facts = [
         "feature group '\(group.name)', version \(group.version), ttl "
           + timeToLiveText(group.timeToLive) + ", partitioned by \(group.partitioning.rawValue)",
+        directory.map { "offline table in \($0)" } ?? "no offline table",
         "",
       ]
       let settings = properties.sorted { $0.key < $1.key }.map { "  \($0.key) = \($0.value)" }

@@ -8,7 +8,8 @@ extension Command {
       For each row of the spine, each feature is what was known of the row's entity at the row's time: the
       newest value with an event time not after it and not older than the group's ttl; null if there is none.
       The output has the spine's rows, in its order, with its own columns first. Formats by the files' names:
-      .csv, .jsonl, .parquet, .arrow for the spine; .parquet or .csv for the output. Example:
+      .csv, .jsonl, .parquet, .arrow for the spine; .parquet or .csv for the output. Files that cannot hold an
+      answer are not read; where some were, "never written" may also mean "written only later". Example:
 
         fstore training-set --spine flights.csv --time scheduled_departure --view flight --output set.parquet
       """,

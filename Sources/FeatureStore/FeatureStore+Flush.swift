@@ -1,0 +1,53 @@
+internal import OnlineStore
+internal import Storage
+
+// From the log to the offline tables.
+extension FeatureStore {
+  /// Lands everything that was accepted so far in the offline tables. Returns what was done, one
+  /// report a commit; nothing for groups without new records.
+  ///
+  /// Cost: one file and one commit a group. Thread-safe; one flush runs at a time.
+  @discardableResult
+  public func flush() throws(FeatureStoreError) -> [FlushReport] {
+    let log = try requireWriter("flush")
+    let result = try flushLock.withLock { _ throws(FeatureStoreError) in
+      try OfflineWriter(store: self, log: log).flush()
+    }
+    flusher.noteFlushed(upTo: result.lsn)
+    return result.reports
+  }
+
+  /// Waits until a record can be read offline.
+  ///
+  /// The flush that lands it comes by itself (`Options.flushesAutomatically`) or by another thread's
+  /// `flush()`; this call does not start one.
+  ///
+  /// - Parameters:
+  ///   - lsn: from the receipt of the put.
+  ///   - timeoutSeconds: how long to wait at most.
+  /// - Returns: whether the record can be read offline; false when the time is over or the store was
+  ///   closed. Throws what made a flush fail.
+  public func wait(
+    forOffline lsn: Int64, timeoutSeconds: Double = 300
+  ) throws(FeatureStoreError) -> Bool {
+    _ = try requireWriter("wait for a flush")
+    let milliseconds = Int(max(0, min(timeoutSeconds, 31_536_000)) * 1000)
+    return try flusher.wait(for: lsn, timeoutMilliseconds: milliseconds)
+  }
+
+  /// Why the last flush in the background failed; nil when it did not. The records are safe in the
+  /// log, and the flush is tried again.
+  public var flushFailure: FeatureStoreError? { flusher.failure }
+
+  func startFlusher() throws(FeatureStoreError) {
+    do {
+      try flusher.start { [weak self] () throws(FeatureStoreError) in
+        guard let self else { return nil }
+        let log = try self.requireWriter("flush")
+        return try self.flushLock.withLock { _ throws(FeatureStoreError) in
+          try OfflineWriter(store: self, log: log).flush().lsn
+        }
+      }
+    } catch { throw FeatureStoreError(error) }
+  }
+}
