@@ -62,6 +62,7 @@ extension FeatureStoreError {
     case .appendFailed(let cause) where cause.kind == .full:
       self.init(.full, error.description, cause: error)
     case .poisoned, .appendFailed: self.init(.poisoned, error.description, cause: error)
+    case .full, .limitReached: self.init(.full, error.description, cause: error)
     case .closed: self.init(.invalidArgument, error.description, cause: error)
     case .openedForReadingOnly: self.init(.readOnly, error.description, cause: error)
     case .tooLarge: self.init(.invalidInput, error.description, cause: error)

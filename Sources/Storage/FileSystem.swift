@@ -34,6 +34,10 @@ public protocol FileSystem: Sendable {
   /// the holder wrote there. The lock ends with `FileLock.release()` or with the process.
   func lock(_ path: String, holder: String) throws(StorageError) -> any FileLock
 
+  /// How many bytes can still be written to the file system that holds `path`, which must be there.
+  /// Others may take them at any moment.
+  func availableBytes(_ path: String) throws(StorageError) -> Int64
+
   /// The canonical absolute path, links resolved. Throws `.notFound` when nothing is there.
   func canonicalPath(_ path: String) throws(StorageError) -> String
 }
@@ -80,6 +84,10 @@ public protocol File: AnyObject, Sendable {
   func synchronizeData() throws(StorageError)
 
   func truncate(to sizeBytes: Int64) throws(StorageError)
+
+  /// Grows the file to this size, with space on the disk for all of it; what is new reads as zeros.
+  /// Throws `.full` when there is not so much space. Never shrinks it.
+  func allocate(sizeBytes: Int64) throws(StorageError)
 
   /// Drops what the page cache holds of this file, so that the next read sees what is on disk.
   func discardCache() throws(StorageError)

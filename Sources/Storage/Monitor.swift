@@ -74,9 +74,46 @@ internal import Glibc
     }
   }
 
+  /// The same as `wait`, woken by that condition alone.
+  public func wait<Result, E: Error>(
+    for condition: Condition, _ body: (inout State) throws(E) -> Result?
+  ) throws(E) -> Result {
+    unsafe pthread_mutex_lock(mutex)
+    defer { unsafe _ = pthread_mutex_unlock(mutex) }
+    while true {
+      if let result = try body(&state) { return result }
+      unsafe condition.wait(holding: mutex)
+    }
+  }
+
   /// Wakes one waiter.
   public func signal() { unsafe _ = pthread_cond_signal(condition) }
 
   /// Wakes all waiters.
+  public func broadcast() { unsafe _ = pthread_cond_broadcast(condition) }
+}
+
+/// Something more to wait for under a monitor's lock, so that only those are woken whom it concerns.
+@safe public final class Condition: @unchecked Sendable {
+  // Unchecked: the system's condition variables may be used by any thread.
+  private let condition: UnsafeMutablePointer<pthread_cond_t>
+
+  public init() {
+    unsafe condition = .allocate(capacity: 1)
+    unsafe condition.initialize(to: pthread_cond_t())
+    unsafe pthread_cond_init(condition, nil)
+  }
+
+  deinit {
+    unsafe pthread_cond_destroy(condition)
+    unsafe condition.deallocate()
+  }
+
+  fileprivate func wait(holding mutex: UnsafeMutablePointer<pthread_mutex_t>) {
+    unsafe _ = pthread_cond_wait(condition, mutex)
+  }
+
+  public func signal() { unsafe _ = pthread_cond_signal(condition) }
+
   public func broadcast() { unsafe _ = pthread_cond_broadcast(condition) }
 }

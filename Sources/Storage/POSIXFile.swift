@@ -64,6 +64,16 @@ final class POSIXFile: File {
     _ = try retryingInterrupts("truncate", path) { Int(ftruncate(number, off_t(sizeBytes))) }
   }
 
+  func allocate(sizeBytes: Int64) throws(StorageError) {
+    let status = posix_fallocate(number, 0, off_t(sizeBytes))
+    if status == 0 { return }
+    guard status == EOPNOTSUPP || status == EINVAL || status == ENOSYS else {
+      throw StorageError(errorNumber: status, operation: "allocate", path: path)
+    }
+    // This file system cannot promise space without writing.
+    try fillWithZeros(upTo: sizeBytes)
+  }
+
   func discardCache() throws(StorageError) {
     // Only clean pages can be dropped; what is dirty would be read from memory again.
     let status = posix_fadvise(number, 0, 0, POSIX_FADV_DONTNEED)

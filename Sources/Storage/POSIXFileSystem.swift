@@ -118,6 +118,14 @@ public struct POSIXFileSystem: FileSystem {
     _ = try retryingInterrupts("synchronize directory", path) { Int(fsync(number)) }
   }
 
+  public func availableBytes(_ path: String) throws(StorageError) -> Int64 {
+    var status = statvfs()
+    _ = try retryingInterrupts("examine", path) { Int(unsafe statvfs(path, &status)) }
+    let (bytes, overflow) = Int64(clamping: status.f_bavail)
+      .multipliedReportingOverflow(by: Int64(clamping: status.f_frsize))
+    return overflow ? .max : bytes
+  }
+
   public func canonicalPath(_ path: String) throws(StorageError) -> String {
     guard let resolved = unsafe realpath(path, nil) else {
       throw StorageError(errorNumber: errno, operation: "resolve", path: path)

@@ -10,3 +10,12 @@ public struct SystemClock: WallClock {
     return Int64(now.tv_sec) &* 1_000_000 &+ Int64(now.tv_nsec) / 1000
   }
 }
+
+/// A clock for durations: it never goes back, and means nothing outside this process.
+public enum MonotonicClock {
+  public static func nowNanoseconds() -> Int64 {
+    var now = timespec()
+    _ = unsafe clock_gettime(CLOCK_MONOTONIC, &now)
+    return Int64(now.tv_sec) &* 1_000_000_000 &+ Int64(now.tv_nsec)
+  }
+}

@@ -9,8 +9,9 @@ public struct LogRecords: Sendable {
   public static let payloadLimitBytes = 16 << 20
   static let recordHeaderBytes = 16
 
-  private(set) var bytes: [UInt8] = []
-  /// Where each record begins among these bytes.
+  /// Room for the frame's header, and the records.
+  private(set) var bytes = [UInt8](repeating: 0, count: Frame.headerBytes)
+  /// Where each record begins in the frame.
   private(set) var offsets: [Int] = []
   /// The largest payload, for the check against the limit.
   private(set) var largestPayload = 0
@@ -20,7 +21,7 @@ public struct LogRecords: Sendable {
   public init() {}
 
   public init(_ payloads: [[UInt8]]) {
-    for payload in payloads { append { $0 += payload } }
+    for payload in payloads { append { $0.append(contentsOf: payload) } }
   }
 
   /// Adds a record; `encode` appends its payload to the bytes it is given and touches nothing else.
@@ -35,6 +36,9 @@ public struct LogRecords: Sendable {
     bytes.append(contentsOf: repeatElement(0, count: (8 - bytes.count & 7) & 7))
     bytes.storeLittleEndian(UInt32(clamping: length), at: start)
   }
+
+  /// Hands its bytes over without copying them.
+  consuming func takeBytes() -> [UInt8] { bytes }
 
   /// What a record of this payload takes in the log.
   static func sizeBytes(payload: Int) -> Int { recordHeaderBytes + (payload + 7) & ~7 }

@@ -9,207 +9,200 @@ public struct AppendReceipt: Hashable, Sendable {
 extension WriteAheadLog {
   /// Appends the records as one atomic commit and returns once they are as durable as the options say.
   /// Records must not be empty.
-  public func append(_ records: LogRecords) throws(WriteAheadLogError) -> AppendReceipt {
+  ///
+  /// Maintenance, which makes room by writing (cleaning), may pass the log's limit and use the space
+  /// that is kept for it. `.full` and `.limitReached` say that nothing was written, and harm nothing:
+  /// the same append may succeed once there is room.
+  public func append(
+    _ records: consuming LogRecords, isMaintenance: Bool = false
+  ) throws(WriteAheadLogError) -> AppendReceipt {
     precondition(records.count > 0, "an append has at least one record")
     let limit = LogRecords.payloadLimitBytes
     guard records.largestPayload <= limit else {
       throw .tooLarge(sizeBytes: records.largestPayload, limitBytes: limit)
     }
-    guard records.bytes.count <= Frame.limitBytes - Frame.headerBytes else {
+    guard records.bytes.count <= Frame.limitBytes else {
       throw .tooLarge(sizeBytes: records.bytes.count, limitBytes: Frame.limitBytes)
     }
-    let place = try commit(
-      Group(
-        kind: .records, payload: records.bytes, recordCount: records.count,
-        lsnCount: Int64(records.count)))
-    let positions = records.offsets.map { offset in
+    let offsets = records.offsets
+    let place = try commit(Group(records, isMaintenance: isMaintenance))
+    let positions = offsets.map { offset in
       LogPosition(
         segment: place.frame.segment, byteOffset: place.frame.byteOffset + place.offset + offset)
     }
     return AppendReceipt(
-      lsns: place.firstLSN...place.firstLSN + Int64(records.count) - 1, positions: positions)
+      lsns: place.firstLSN...place.firstLSN + Int64(offsets.count) - 1, positions: positions)
   }
 
   /// Takes `count` LSNs out of the order, durably, for rows that do not pass through the log.
   public func reserve(_ count: Int64) throws(WriteAheadLogError) -> ClosedRange<LogSequenceNumber> {
     precondition(count > 0 && count <= 1 << 56, "a reservation has between 1 and 2^56 LSNs")
-    var payload: [UInt8] = []
-    payload.appendLittleEndian(count)
-    let group = Group(kind: .reservation, payload: payload, recordCount: 0, lsnCount: count)
-    let place = try commit(group)
+    let place = try commit(Group(reserving: count))
     return place.firstLSN...place.firstLSN + count - 1
-  }
-
-  /// Returns once everything acknowledged so far is on disk, whatever the durability.
-  public func synchronize() throws(WriteAheadLogError) {
-    let wanted = monitor.withLock { $0.acknowledgedLSN }
-    let mustSync = try monitor.wait { state throws(WriteAheadLogError) -> Bool? in
-      if let failure = state.failure { throw .poisoned(cause: failure) }
-      if state.durableLSN >= wanted { return false }
-      if state.isWriting { return nil }
-      state.isWriting = true
-      return true
-    }
-    guard mustSync else { return }
-    let written = monitor.withLock { $0.acknowledgedLSN }
-    var failure: StorageError?
-    do throws(StorageError) {
-      try tail.segment.file.synchronizeData()
-      try writeMark(written)
-    } catch { failure = error }
-    finish(durableLSN: failure == nil ? written : nil, failure: failure, group: nil)
-    if let failure { throw .appendFailed(cause: failure) }
   }
 
   struct Place {
     var frame: LogPosition
-    /// Where the appended bytes begin in the frame.
+    /// How far the appended bytes are from where they would be alone in the frame.
     var offset: Int
     var firstLSN: LogSequenceNumber
   }
 
-  /// Joins the gathering group, and writes it if no other thread does.
+  /// Joins the gathering group, and writes it if it is the first of it.
   func commit(
     _ entry: Group, isClosing: Bool = false
   ) throws(WriteAheadLogError) -> Place {
-    let limit = options.groupLimitBytes
     if options.isReadOnly { throw .openedForReadingOnly }
-    let (group, place) = try monitor.wait {
-      state throws(WriteAheadLogError) -> (Group, Place)? in
-      try state.checkWritable(isClosing: isClosing)
-      let group = state.gathering
-      let added = entry.bytes.count - Frame.headerBytes
-      guard
-        group.isEmpty
-          || (group.kind == .records && entry.kind == .records
-            && group.bytes.count + added <= limit)
-      else { return nil }
-      let place = Place(
-        frame: LogPosition(rawValue: 0),
-        offset: group.isEmpty ? Frame.headerBytes : group.bytes.count,
-        firstLSN: state.nextLSN)
-      state.nextLSN += entry.lsnCount
-      if group.isEmpty {
-        entry.firstLSN = place.firstLSN
-        state.gathering = entry
-        return (entry, place)
-      }
-      group.bytes += entry.bytes[Frame.headerBytes...]
-      group.recordCount += entry.recordCount
-      group.lsnCount += entry.lsnCount
-      return (group, place)
+    let (group, offset, lsnOffset) = try join(entry, isClosing: isClosing)
+    if group === entry {
+      if lead(group) { write(group) }
+    } else {
+      guard let done = group.done else { preconditionFailure("joining makes the condition") }
+      monitor.wait(for: done) { _ in group.outcome == nil ? nil : () }
     }
-    if lead(group) {
-      // Those who found the last group full may gather in the next one.
-      monitor.broadcast()
-      write(group)
-    }
-    var result = place
     switch group.outcome {
     case .written(let position):
-      result.frame = position
-      return result
+      return Place(frame: position, offset: offset, firstLSN: group.firstLSN + lsnOffset)
     case .failed(let error): throw error
     case nil: preconditionFailure("a group has an outcome when its writer is done")
     }
   }
 
-  /// Waits until the group is written, or until this thread has to write it.
-  private func lead(_ group: Group) -> Bool {
-    monitor.wait { state in
-      if group.outcome != nil { return false }
-      guard !state.isWriting, state.gathering === group else { return nil }
-      state.isWriting = true
-      state.gathering = Group(kind: .records, payload: [], recordCount: 0, lsnCount: 0)
-      return true
+  private func join(
+    _ entry: Group, isClosing: Bool
+  ) throws(WriteAheadLogError) -> (group: Group, offset: Int, lsnOffset: Int64) {
+    let limit = options.groupLimitBytes
+    var isWaiting = false
+    return try monitor.wait(for: room) {
+      state throws(WriteAheadLogError) -> (Group, Int, Int64)? in
+      if isWaiting {
+        state.waitersForRoom -= 1
+        isWaiting = false
+      }
+      try state.checkWritable(isClosing: isClosing)
+      let group = state.gathering
+      guard group.takes(entry, limitBytes: limit) else {
+        state.waitersForRoom += 1
+        isWaiting = true
+        return nil
+      }
+      if group.isEmpty {
+        state.gathering = entry
+        return (entry, 0, 0)
+      }
+      let place = (group, group.bytes.count - Frame.headerBytes, group.lsnCount)
+      group.add(entry)
+      if group.done == nil { group.done = Condition() }
+      return place
     }
   }
 
+  /// Waits until this thread may write the group; false when a failure came before.
+  private func lead(_ group: Group) -> Bool {
+    let (mayWrite, hasWaiters) = monitor.wait(for: turn) { state -> (Bool, Bool)? in
+      if group.outcome != nil { return (false, false) }
+      if state.isWriting { return nil }
+      state.isWriting = true
+      state.gathering = Group()
+      group.firstLSN = state.nextLSN
+      group.durableUpTo = state.durableLSN
+      state.nextLSN += group.lsnCount
+      return (true, state.waitersForRoom > 0)
+    }
+    if hasWaiters { room.broadcast() }
+    if !mayWrite { group.done?.broadcast() }
+    return mayWrite
+  }
+
+  /// Writes the group's frame, and lets the next one be written.
   private func write(_ group: Group) {
     let isSynchronous = options.durability == .synchronous || group.kind != .records
+    if let refusal = roll(for: group) {
+      finish(group, refusal)
+      return
+    }
+    let offset = tail.endOffset
+    Frame.seal(
+      &group.bytes, kind: group.kind, firstLSN: group.firstLSN, recordCount: group.recordCount,
+      durableUpTo: group.durableUpTo, salt: tail.segment.header.salt)
     do throws(StorageError) {
-      if tail.endOffset + group.bytes.count > tail.segment.capacityBytes { try roll(for: group) }
-      let offset = tail.endOffset
-      Frame.seal(
-        &group.bytes, kind: group.kind, firstLSN: group.firstLSN, recordCount: group.recordCount,
-        durableUpTo: durableLSN, salt: tail.segment.header.salt)
       try tail.segment.file.write(group.bytes, at: Int64(offset))
-      if isSynchronous {
-        try tail.segment.file.synchronizeData()
-        try writeMark(group.firstLSN + group.lsnCount - 1)
-      }
       tail.endOffset += group.bytes.count
       tail.chain = Frame.chain(tail.chain, bytes: group.bytes)
-      let position = LogPosition(segment: tail.segment.header.segment, byteOffset: offset)
-      let last = group.firstLSN + group.lsnCount - 1
-      finish(durableLSN: isSynchronous ? last : nil, failure: nil, group: group, at: position)
-    } catch {
-      finish(durableLSN: nil, failure: error, group: group)
-    }
-  }
-
-  /// Begins a new segment. What the old one holds is durable before the new one has its name.
-  private func roll(for group: Group) throws(StorageError) {
-    let written = group.firstLSN - 1
-    if durableLSN < written {
-      try tail.segment.file.synchronizeData()
-      monitor.withLock { $0.durableLSN = written }
-    }
-    let header = SegmentHeader(
-      segment: tail.segment.header.segment + 1, store: store, firstLSN: group.firstLSN,
-      salt: .random(in: .min ... .max), predecessorLength: tail.endOffset,
-      predecessorChain: tail.chain)
-    let segment = try Segment.create(
-      header, frames: [],
-      capacityBytes: max(
-        options.segmentCapacityBytes, SegmentHeader.sizeBytes + group.bytes.count),
-      directory: directory, fileSystem: fileSystem)
-    segments.withLock { $0.append(segment) }
-    tail.segment = segment
-    // From now on a log without this segment is known to be damaged.
-    try writeMark(written)
-    try mark?.synchronize()
-    tail.endOffset = SegmentHeader.sizeBytes
-    tail.chain = 0
-  }
-
-  /// Lets nothing be written any more.
-  func poison(_ failure: StorageError) {
-    monitor.withLock { state in
-      if state.failure == nil { state.failure = failure }
-      if !state.gathering.isEmpty {
-        state.gathering.outcome = .failed(.poisoned(cause: failure))
+      if isSynchronous {
+        try synchronizing(upTo: group.firstLSN + group.lsnCount - 1) { () throws(StorageError) in
+          try tail.segment.file.synchronizeData()
+        }
       }
+      finish(
+        group, at: LogPosition(segment: tail.segment.header.segment, byteOffset: offset))
+    } catch { finish(group, .poisoning(error)) }
+  }
+
+  /// Why a group was not written.
+  enum Refusal {
+    /// Nothing happened; a later one may succeed.
+    case harmless(WriteAheadLogError)
+    case poisoning(StorageError)
+  }
+
+  private func finish(_ group: Group, at position: LogPosition) {
+    let (isSpareWanted, isSyncWanted) = monitor.withLock { state -> (Bool, Bool) in
+      state.isWriting = false
+      if let failure = state.failure {
+        // A sync beside this write failed: nobody knows what the disk has of it.
+        group.outcome = .failed(.appendFailed(cause: failure))
+        return (false, false)
+      }
+      group.outcome = .written(position)
+      let end = position.byteOffset + group.bytes.count
+      state.acknowledgedLSN = group.firstLSN + group.lsnCount - 1
+      state.acknowledgedSegment = tail.segment
+      state.acknowledgedOffset = end
+      state.isMarkerNeeded = group.kind != .closed
+      state.statistics.records += UInt64(group.recordCount)
+      state.statistics.appends += UInt64(group.appendCount)
+      state.statistics.bytes += UInt64(group.bytes.count)
+      state.statistics.appendsPerGroup.add(UInt64(group.appendCount))
+      let unsynced = state.unsyncedBytes
+      let isDurable = state.durableLSN >= state.acknowledgedLSN
+      state.unsyncedBytes = isDurable ? 0 : unsynced + group.bytes.count
+      let limit = WriteAheadLog.unsyncedLimitBytes
+      // Once a segment.
+      let half = tail.segment.capacityBytes / 2
+      let isHalfFull = end > half && position.byteOffset <= half
+      if isHalfFull { state.isSpareWanted = true }
+      return (isHalfFull, unsynced < limit && state.unsyncedBytes >= limit)
     }
-    monitor.broadcast()
+    turn.signal()
+    group.done?.broadcast()
+    if isSpareWanted { spareWanted.signal() }
+    if isSyncWanted { monitor.broadcast() }
   }
 
-  /// Says that everything up to there is on disk. Only by the thread that has set `isWriting`.
-  private func writeMark(_ lsn: LogSequenceNumber) throws(StorageError) {
-    try mark?.write(
-      .init(store: store, segment: tail.segment.header.segment, durableLSN: lsn))
-  }
-
-  /// Lets the next thread write, and tells everybody how this one fared.
-  private func finish(
-    durableLSN: LogSequenceNumber?, failure: StorageError?, group: Group?,
-    at position: LogPosition? = nil
-  ) {
+  private func finish(_ group: Group, _ refusal: Refusal) {
     monitor.withLock { state in
       state.isWriting = false
-      if let durableLSN { state.durableLSN = max(state.durableLSN, durableLSN) }
-      if let failure {
-        state.failure = failure
-        group?.outcome = .failed(.appendFailed(cause: failure))
-        state.gathering.outcome = .failed(.poisoned(cause: failure))
-      } else if let group, let position {
-        group.outcome = .written(position)
-        state.acknowledgedLSN = group.firstLSN + group.lsnCount - 1
-        state.acknowledgedSegment = position.segment
-        state.acknowledgedOffset = position.byteOffset + group.bytes.count
-        state.isMarkerNeeded = group.kind != .closed
+      switch refusal {
+      case .harmless(let error):
+        // Nobody else had a turn since, so the LSNs can be given again.
+        state.nextLSN = group.firstLSN
+        state.statistics.refusedAppends += UInt64(group.appendCount)
+        group.outcome = .failed(error)
+      case .poisoning(let failure):
+        group.outcome = .failed(.appendFailed(cause: failure))
+        state.poison(failure)
       }
     }
+    group.done?.broadcast()
+    wakeEverybody()
+  }
+
+  /// After a failure nobody must go on waiting.
+  func wakeEverybody() {
+    turn.broadcast()
+    room.broadcast()
+    spareWanted.broadcast()
     monitor.broadcast()
   }
 }

@@ -8,6 +8,8 @@ struct ReplayPlace {
 }
 
 extension WriteAheadLog {
+  private static let rememberedReplays = 16
+
   /// Shows the records from `lsn` on, in order, up to what is acknowledged when it begins; also while
   /// others append. Stops when `body` returns false. Returns the LSN from which to go on.
   ///
@@ -27,7 +29,7 @@ extension WriteAheadLog {
     var place = ReplayPlace(
       lsn: segments[index].header.firstLSN, segment: segments[index].header.segment,
       byteOffset: SegmentHeader.sizeBytes)
-    if let last = lastReplay.withLock({ $0 }), last.lsn == lsn,
+    if let last = replayEnds.withLock({ $0.last { $0.lsn == lsn } }),
       let known = segments.firstIndex(where: { $0.header.segment == last.segment })
     {
       (index, place) = (known, last)
@@ -73,8 +75,12 @@ extension WriteAheadLog {
       if let stop { return stop + 1 }
     }
     let next = scanner.expectedLSN
-    lastReplay.withLock {
-      $0 = ReplayPlace(lsn: next, segment: number, byteOffset: scanner.offset)
+    let end = ReplayPlace(lsn: next, segment: number, byteOffset: scanner.offset)
+    replayEnds.withLock { ends in
+      // This follower's last place is of no more use; of others the newest few are kept.
+      ends.removeAll { $0.lsn == lsn || $0.lsn == next }
+      if ends.count >= WriteAheadLog.rememberedReplays { ends.removeFirst() }
+      ends.append(end)
     }
     return max(next, lsn)
   }

@@ -24,7 +24,7 @@ extension WriteAheadLog {
   /// The segments, oldest first. Costs no input or output.
   public var segmentList: [LogSegment] {
     let (end, offset, number) = monitor.withLock {
-      ($0.acknowledgedLSN + 1, $0.acknowledgedOffset, $0.acknowledgedSegment)
+      ($0.acknowledgedLSN + 1, $0.acknowledgedOffset, $0.acknowledgedSegment.header.segment)
     }
     let segments = self.segments.withLock { $0 }
     return segments.enumerated().map { index, segment in
@@ -65,10 +65,33 @@ extension WriteAheadLog {
         try fileSystem.synchronizeDirectory(directory)
       } catch {
         if error.kind == .full { throw .storage(error) }
-        poison(error)
+        monitor.withLock { $0.poison(error) }
+        wakeEverybody()
         throw .appendFailed(cause: error)
       }
       return Array(goners)
     }
+  }
+}
+
+extension WriteAheadLog {
+  /// Counters and sizes now; a copy that may be kept. Costs microseconds.
+  public var statistics: LogStatistics {
+    var found = monitor.withLock { state in
+      var found = state.statistics
+      found.lastLSN = state.nextLSN - 1
+      found.durableLSN = state.durableLSN
+      found.unsyncedBytes = state.unsyncedBytes
+      found.isPoisoned = state.failure != nil
+      return found
+    }
+    found.segmentCount = segmentCount
+    found.firstLSN = firstLSN
+    found.limitBytes = options.limitBytes
+    found.hasReserve = hasReserve.withLock { $0 }
+    found.diskBytes =
+      sizeBytes + spare.withLock { $0?.capacityBytes ?? 0 }
+      + (found.hasReserve ? options.reserveBytes : 0)
+    return found
   }
 }

@@ -20,14 +20,23 @@ public final class WriteAheadLog: Sendable {
   let tail: LogTail
   /// All segments by number, for readers.
   let segments: Lock<[Segment]>
-  /// Where the last replay ended, so that a follower goes on without scanning again.
-  let lastReplay = Lock<ReplayPlace?>(nil)
+  /// The leader of the gathering group waits for its turn to write, others for room in a group, and a
+  /// thread for the time to prepare a segment; on the monitor itself waits who wants a sync.
+  let turn = Condition()
+  let room = Condition()
+  let spareWanted = Condition()
+  /// The next segment's file.
+  let spare = Lock<BlankSegment?>(nil)
+  /// The file that keeps space for maintenance is there.
+  let hasReserve = Lock(false)
+  /// Where the last replays ended, so that followers go on without scanning again.
+  let replayEnds = Lock<[ReplayPlace]>([])
   /// Tells other processes what is durable; nil when this one only reads.
   let mark: DurableMark?
   /// One thread at a time removes segments, or looks for new ones.
   let maintenance = Lock<Void>(())
   private let lock: (any FileLock)?
-  private let syncThread = Lock<BackgroundThread?>(nil)
+  let threads = Lock<[BackgroundThread]>([])
 
   /// Opens the log in `directory`, which is created if need be; checks every frame, and repairs the
   /// tail if the log was not closed properly. Costs a read of the whole log.
@@ -116,21 +125,25 @@ public final class WriteAheadLog: Sendable {
     options = recovery.options
     directory = recovery.directory
     fileSystem = recovery.fileSystem
-    var state = LogState(nextLSN: found.nextLSN, isMarkerNeeded: !found.endsClosed)
-    (state.acknowledgedSegment, state.acknowledgedOffset) = (last.header.segment, found.endOffset)
-    monitor = Monitor(state)
+    monitor = Monitor(
+      LogState(
+        nextLSN: found.nextLSN, segment: last, endOffset: found.endOffset,
+        isMarkerNeeded: !found.endsClosed))
     tail = LogTail(segment: last, endOffset: found.endOffset, chain: found.chain)
     segments = Lock(found.segments)
     self.mark = mark
     self.lock = lock
-    if case .interval(let milliseconds) = options.durability, !options.isReadOnly {
+    if options.isReadOnly { return }
+    restoreReserve()
+    if options.preparesSegments { try startPreparing() }
+    if case .interval(let milliseconds) = options.durability {
       try startSyncing(everyMilliseconds: milliseconds)
     }
   }
 
   deinit {
     monitor.withLock { $0.isClosed = true }
-    monitor.broadcast()
+    wakeEverybody()
     lock?.release()
   }
 
@@ -156,27 +169,33 @@ public final class WriteAheadLog: Sendable {
     guard isFirst else { return }
     defer {
       monitor.withLock { $0.isClosed = true }
-      monitor.broadcast()
-      syncThread.withLock { $0 }?.join()
+      wakeEverybody()
+      for thread in threads.withLock({ $0 }) { thread.join() }
+      spare.withLock { $0 }?.discard(fileSystem)
       lock?.release()
     }
     if options.isReadOnly { return }
     try synchronize()
-    if monitor.withLock({ $0.isMarkerNeeded }) {
-      _ = try commit(
-        Group(kind: .closed, payload: [], recordCount: 0, lsnCount: 1), isClosing: true)
+    guard monitor.withLock({ $0.isMarkerNeeded }) else { return }
+    do throws(WriteAheadLogError) { _ = try commit(.closing(), isClosing: true) } catch {
+      // Without the mark opening takes longer, and nothing is lost.
+      guard case .full = error else { throw error }
     }
   }
 
   private func startSyncing(everyMilliseconds milliseconds: Int) throws(StorageError) {
     let monitor = self.monitor
     let thread = try BackgroundThread(name: "fstore-sync") { [weak self] in
-      while monitor.wait(timeoutMilliseconds: milliseconds, { $0.isClosed ? true : nil }) == nil {
-        guard let self else { return }
+      while true {
+        let mustGoOn = monitor.wait(timeoutMilliseconds: milliseconds) { state -> Bool? in
+          if state.isClosed || state.failure != nil { return false }
+          return state.unsyncedBytes >= WriteAheadLog.unsyncedLimitBytes ? true : nil
+        }
+        guard mustGoOn ?? true, let self else { return }
         // A failure poisons the log, which is how the appenders hear of it.
         do throws(WriteAheadLogError) { try self.synchronize() } catch { return }
       }
     }
-    syncThread.withLock { $0 = thread }
+    threads.withLock { $0.append(thread) }
   }
 }

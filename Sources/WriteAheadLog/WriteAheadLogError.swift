@@ -15,6 +15,12 @@ public enum WriteAheadLogError: Error, Hashable, Sendable, CustomStringConvertib
   case openedForReadingOnly
   /// One record, or one append, has more bytes than a frame may have. Nothing was written.
   case tooLarge(sizeBytes: Int, limitBytes: Int)
+  /// The disk has no room for a new segment. Nothing was written, and nothing is harmed: reads go on,
+  /// and so do appends once there is room.
+  case full(cause: StorageError)
+  /// The log has grown to the bound that its options set. Nothing was written; appends go on once
+  /// segments are removed.
+  case limitReached(sizeBytes: Int, limitBytes: Int)
   /// What was asked for was removed: the log begins with this LSN now. A follower that gets this has
   /// fallen behind, and begins again with a checkpoint or a copy.
   case removed(firstLSN: LogSequenceNumber)
@@ -34,6 +40,10 @@ public enum WriteAheadLogError: Error, Hashable, Sendable, CustomStringConvertib
     case .openedForReadingOnly: "the log was opened for reading only"
     case .tooLarge(let sizeBytes, let limitBytes):
       "\(sizeBytes) bytes are more than the \(limitBytes) that one write may have"
+    case .full(let cause): "the disk is full, nothing was written (\(cause))"
+    case .limitReached(let sizeBytes, let limitBytes):
+      "the log has \(sizeBytes) bytes, and with one segment more it would pass its limit of "
+        + "\(limitBytes); it shrinks when all who follow it have caught up and it is cleaned"
     case .removed(let firstLSN):
       "what was asked for is no longer in the log, which begins with LSN \(firstLSN)"
     case .noSuchPosition(let position):

@@ -2,8 +2,8 @@
 public enum Durability: Hashable, Sendable {
   /// Once the record is on disk.
   case synchronous
-  /// At once; a sync follows within this time. A crash of the machine loses at most what was appended
-  /// since, always a suffix; a crash of the process loses nothing.
+  /// At once; a sync follows within this time, while others go on appending. A crash of the machine
+  /// loses at most what was appended since, always a suffix; a crash of the process loses nothing.
   case interval(milliseconds: Int)
 }
 
@@ -17,6 +17,15 @@ public struct WriteAheadLogOptions: Hashable, Sendable {
   public var groupLimitBytes = 256 << 10
   /// Opens without the lock, beside a writer, and repairs nothing.
   public var isReadOnly = false
+  /// A thread fills the next segment with zeros once the last one is half full, so that no append waits
+  /// for that. Without it each new segment is filled when it is needed.
+  public var preparesSegments = true
+  /// The segments' size together beyond which appends are refused with `.limitReached`, until some are
+  /// removed; maintenance may go beyond. nil: the disk is the limit.
+  public var limitBytes: Int?
+  /// Space kept for maintenance: a file of this size is removed when the disk is full, and appends that
+  /// are not maintenance leave that much free. It should hold a checkpoint and a segment. 0: none.
+  public var reserveBytes = 0
 
   public init() {}
 }
@@ -24,6 +33,7 @@ public struct WriteAheadLogOptions: Hashable, Sendable {
 /// What opening found and did.
 public struct RecoveryReport: Hashable, Sendable {
   public var segmentCount = 0
+  /// In the segments that were read.
   public var recordCount = 0
   /// The log was closed properly (or is new), so nothing had to be copied.
   public var wasCleanlyClosed = true

@@ -29,6 +29,10 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     var locks: Set<String> = []
     var calls = 0
     var bytesRead = 0
+    /// Called before each sync of a file, without the lock.
+    var beforeSynchronizing: (@Sendable () -> Void)?
+    /// How many bytes all files may have together.
+    var capacityBytes = Int64.max
     var fault: Fault?
     var isCrashed = false
     /// What the sync calls were, for mutation checks.
@@ -40,10 +44,13 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     public enum Kind: Sendable { case inputOutput, full, crash }
     public var call: Int
     public var kind: Kind
+    /// All calls after it fail too.
+    public var lasts: Bool
 
-    public init(call: Int, kind: Kind) {
+    public init(call: Int, kind: Kind, lasts: Bool = false) {
       self.call = call
       self.kind = kind
+      self.lasts = lasts
     }
   }
 
@@ -52,6 +59,32 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
   public init() {}
 
   public var calls: Int { state.withLock { $0.calls } }
+
+  /// Runs `body` before each sync of a file's bytes: it may take its time, while other calls go on.
+  public func beforeSynchronizing(_ body: (@Sendable () -> Void)?) {
+    state.withLock { $0.beforeSynchronizing = body }
+  }
+
+  /// Gives the disk a size; a file that would grow beyond fails with `.full`.
+  public func limit(toBytes capacityBytes: Int64) {
+    state.withLock { $0.capacityBytes = capacityBytes }
+  }
+
+  public var usedBytes: Int64 { state.withLock { Self.usedBytes($0) } }
+
+  static func usedBytes(_ state: State) -> Int64 {
+    state.names.values.reduce(0) { $0 + Int64($1.live.count) }
+  }
+
+  static func checkSpace(
+    _ state: State, _ node: Node, end: Int, _ operation: String, _ path: String
+  ) throws(StorageError) {
+    guard state.capacityBytes < .max, end > node.live.count else { return }
+    guard usedBytes(state) + Int64(end - node.live.count) <= state.capacityBytes else {
+      throw StorageError(
+        .full, operation: operation, path: path, errorNumber: 28, message: "no space")
+    }
+  }
 
   /// How many bytes were ever read from files.
   public var bytesRead: Int { state.withLock { $0.bytesRead } }
@@ -81,9 +114,10 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
       }
       let names = state.names.mapValues(copied)
       let durableNames = state.durableNames.mapValues(copied)
-      let directories = state.directories
+      let (directories, capacity) = (state.directories, state.capacityBytes)
       other.state.withLock {
         ($0.names, $0.durableNames, $0.directories) = (names, durableNames, directories)
+        $0.capacityBytes = capacity
       }
     }
     return other
@@ -169,7 +203,9 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     }
     if state.isCrashed { throw failure(.inputOutput, "the machine is down") }
     state.calls += 1
-    guard let fault = state.fault, fault.call == state.calls else { return }
+    guard let fault = state.fault,
+      fault.call == state.calls || fault.lasts && fault.call < state.calls
+    else { return }
     switch fault.kind {
     case .inputOutput: throw failure(.inputOutput, "injected")
     case .full: throw failure(.full, "injected")
@@ -276,6 +312,13 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     return SimulatedLock(path: path, system: self)
   }
 
+  public func availableBytes(_ path: String) throws(StorageError) -> Int64 {
+    try state.withLock { state throws(StorageError) in
+      try Self.step(&state, "examine", path)
+      return state.capacityBytes < .max ? state.capacityBytes - Self.usedBytes(state) : .max
+    }
+  }
+
   public func canonicalPath(_ path: String) throws(StorageError) -> String { path }
 }
 
@@ -327,6 +370,8 @@ final class SimulatedFile: File, @unchecked Sendable {
     try system.state.withLock { state throws(StorageError) in
       var failure: StorageError?
       var count = bytes.count
+      try SimulatedFileSystem.checkSpace(
+        state, node, end: Int(byteOffset) + bytes.count, "write", path)
       do throws(StorageError) {
         try SimulatedFileSystem.step(&state, "write", path)
       } catch {
@@ -352,6 +397,7 @@ final class SimulatedFile: File, @unchecked Sendable {
   }
 
   func synchronizeData() throws(StorageError) {
+    system.state.withLock { $0.beforeSynchronizing }?()
     try system.state.withLock { state throws(StorageError) in
       do throws(StorageError) {
         try SimulatedFileSystem.step(&state, "synchronize", path)
@@ -387,6 +433,16 @@ final class SimulatedFile: File, @unchecked Sendable {
         node.live += [UInt8](repeating: 0, count: size - node.live.count)
       }
       node.dirty = node.dirty.filter { $0.key * SimulatedFileSystem.sector < size }
+    }
+  }
+
+  func allocate(sizeBytes: Int64) throws(StorageError) {
+    try system.state.withLock { state throws(StorageError) in
+      try SimulatedFileSystem.step(&state, "allocate", path)
+      let size = Int(sizeBytes)
+      try SimulatedFileSystem.checkSpace(state, node, end: size, "allocate", path)
+      guard node.live.count < size else { return }
+      node.live += [UInt8](repeating: 0, count: size - node.live.count)
     }
   }
 

@@ -87,6 +87,7 @@ func recoveredRecords(
   var options: WriteAheadLogOptions {
     var options = WriteAheadLogOptions()
     options.segmentCapacityBytes = 8192
+    options.preparesSegments = false
     return options
   }
 

@@ -1,0 +1,177 @@
+internal import Storage
+
+/// Beginning new segments, and the space for them.
+extension WriteAheadLog {
+  static let reserveName = "RESERVE"
+
+  /// Makes the tail a segment that has room for the group; why not, when it cannot.
+  func roll(for group: Group) -> Refusal? {
+    if tail.endOffset + group.bytes.count <= tail.segment.capacityBytes { return nil }
+    let capacity = max(
+      options.segmentCapacityBytes, SegmentHeader.sizeBytes + group.bytes.count)
+    let blank: BlankSegment
+    do throws(WriteAheadLogError) {
+      blank = try blankSegment(capacityBytes: capacity, isMaintenance: group.isMaintenance)
+    } catch {
+      if case .storage(let cause) = error { return .poisoning(cause) }
+      return .harmless(error)
+    }
+    do throws(StorageError) { try begin(blank, firstLSN: group.firstLSN) } catch {
+      return .poisoning(error)
+    }
+    if options.reserveBytes > 0 { restoreReserve() }
+    return nil
+  }
+
+  /// What the old segment holds is durable before the new one has its name.
+  private func begin(_ blank: BlankSegment, firstLSN: LogSequenceNumber) throws(StorageError) {
+    let old = tail.segment
+    let header = SegmentHeader(
+      segment: old.header.segment + 1, store: store, firstLSN: firstLSN,
+      salt: .random(in: .min ... .max), predecessorLength: tail.endOffset,
+      predecessorChain: tail.chain)
+    let isSynced = durableLSN >= firstLSN - 1
+    try synchronizing(upTo: firstLSN - 1, beginning: header.segment) { () throws(StorageError) in
+      if !isSynced { try old.file.synchronizeData() }
+      let segment = try blank.begin(
+        header, frames: [], directory: directory, fileSystem: fileSystem)
+      segments.withLock { $0.append(segment) }
+      tail.segment = segment
+      tail.endOffset = SegmentHeader.sizeBytes
+      tail.chain = 0
+    }
+  }
+
+  /// A filled file: the one that was prepared, or a new one.
+  private func blankSegment(
+    capacityBytes: Int, isMaintenance: Bool
+  ) throws(WriteAheadLogError) -> BlankSegment {
+    if !isMaintenance { try checkLimit(capacityBytes) }
+    let prepared = spare.withLock { spare -> BlankSegment? in
+      defer { spare = nil }
+      return spare
+    }
+    if let prepared {
+      if prepared.capacityBytes >= capacityBytes { return prepared }
+      prepared.discard(fileSystem)
+    }
+    do throws(StorageError) {
+      try checkSpace(capacityBytes, isMaintenance: isMaintenance)
+      let blank = try BlankSegment.prepare(
+        capacityBytes: capacityBytes, directory: directory, fileSystem: fileSystem)
+      monitor.withLock { $0.statistics.segmentsFilledInline += 1 }
+      return blank
+    } catch {
+      // Nothing has its name yet, so nothing is harmed.
+      guard error.kind == .full else { throw .storage(error) }
+      releaseReserve()
+      throw .full(cause: error)
+    }
+  }
+
+  private func checkLimit(_ addedBytes: Int) throws(WriteAheadLogError) {
+    guard let limit = options.limitBytes else { return }
+    let size = sizeBytes
+    if size + addedBytes > limit { throw .limitReached(sizeBytes: size, limitBytes: limit) }
+  }
+
+  /// Throws `.full` unless so much can be written and, unless this is for maintenance, the reserve
+  /// stays.
+  private func checkSpace(_ addedBytes: Int, isMaintenance: Bool) throws(StorageError) {
+    guard options.reserveBytes > 0 else { return }
+    let kept = isMaintenance || hasReserve.withLock { $0 } ? 0 : options.reserveBytes
+    let available = try fileSystem.availableBytes(directory)
+    guard available >= Int64(addedBytes) + Int64(kept) else {
+      throw StorageError(
+        .full, operation: "begin a segment in", path: directory,
+        message: "it has \(available) bytes left, and \(addedBytes) are needed"
+          + (kept > 0 ? " besides the \(kept) kept for maintenance" : ""))
+    }
+  }
+
+  /// Fills the next segment now, unless there is one, or the log has no room for it: what the thread
+  /// behind the log does when the last segment is half full.
+  public func prepareNextSegment() {
+    let capacity = options.segmentCapacityBytes
+    guard !options.isReadOnly, spare.withLock({ $0 == nil }) else { return }
+    let monitor = self.monitor
+    do {
+      try checkLimit(capacity)
+      try checkSpace(capacity, isMaintenance: false)
+      let blank = try BlankSegment.prepare(
+        capacityBytes: capacity, directory: directory, fileSystem: fileSystem,
+        isStopped: { monitor.withLock { $0.isClosing || $0.isClosed || $0.failure != nil } })
+      let surplus = spare.withLock { spare -> BlankSegment? in
+        if spare != nil { return blank }
+        spare = blank
+        return nil
+      }
+      surplus?.discard(fileSystem)
+    } catch {
+      // The segment will be filled when it is needed, and if that fails too an append says why.
+      monitor.withLock { $0.statistics.failedPreparations += 1 }
+    }
+  }
+
+  func startPreparing() throws(StorageError) {
+    let (monitor, wanted) = (self.monitor, spareWanted)
+    let thread = try BackgroundThread(name: "fstore-segments") { [weak self] in
+      while monitor.wait(
+        for: wanted,
+        { state -> Bool? in
+          if state.isClosing || state.isClosed || state.failure != nil { return false }
+          guard state.isSpareWanted else { return nil }
+          state.isSpareWanted = false
+          return true
+        })
+      {
+        guard let self else { return }
+        self.prepareNextSegment()
+      }
+    }
+    threads.withLock { $0.append(thread) }
+  }
+
+  /// Gives the space that is kept for maintenance back to the disk. Appends do so when they find the
+  /// disk full. The reserve is kept again once a new segment finds room for both.
+  public func releaseReserve() {
+    guard !options.isReadOnly, hasReserve.withLock({ $0 }) else { return }
+    do throws(StorageError) {
+      try fileSystem.removeFile(StoragePath.join(directory, WriteAheadLog.reserveName))
+      hasReserve.withLock { $0 = false }
+    } catch {
+      // Whoever needs the space will say that there is none.
+    }
+  }
+
+  /// Creates the file of the reserve if there is room for it and a segment.
+  func restoreReserve() {
+    guard options.reserveBytes > 0, !options.isReadOnly, !hasReserve.withLock({ $0 }) else {
+      return
+    }
+    let path = StoragePath.join(directory, WriteAheadLog.reserveName)
+    let size = Int64(options.reserveBytes)
+    do throws(StorageError) {
+      if let found = try fileSystem.information(path) {
+        if found.sizeBytes == size {
+          hasReserve.withLock { $0 = true }
+          return
+        }
+        try fileSystem.removeFile(path)
+      }
+      let available = try fileSystem.availableBytes(directory)
+      guard available >= size + Int64(options.segmentCapacityBytes) else { return }
+      let file = try fileSystem.open(path, .create)
+      do throws(StorageError) {
+        try file.allocate(sizeBytes: size)
+        try file.close()
+      } catch {
+        try fileSystem.removeFile(path)
+        throw error
+      }
+      hasReserve.withLock { $0 = true }
+    } catch {
+      // Without it maintenance has less room on a full disk; nothing else depends on it.
+    }
+  }
+}
