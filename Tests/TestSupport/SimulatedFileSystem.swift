@@ -35,8 +35,12 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     var capacityBytes = Int64.max
     var fault: Fault?
     var isCrashed = false
-    /// What the sync calls were, for mutation checks.
+    /// Syncs that do nothing, for mutation checks.
     var ignoresSynchronization = false
+    var ignoresDirectorySynchronization = false
+    /// What the disk could hold before each call that changes it.
+    var images: [Image]?
+    var tag = 0
   }
 
   /// The call with this number (from 1) fails.
@@ -97,88 +101,11 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
   }
 
   /// Makes every sync do nothing, to see that tests notice.
-  public func ignoreSynchronization() { state.withLock { $0.ignoresSynchronization = true } }
-
-  /// A copy of the disk as a process that starts after this moment finds it when the process ended
-  /// but the machine did not: nothing lost, locks gone.
-  public func restarted() -> SimulatedFileSystem {
-    let other = SimulatedFileSystem()
-    state.withLock { state in
-      var fresh: [ObjectIdentifier: Node] = [:]
-      func copied(_ node: Node) -> Node {
-        if let known = fresh[ObjectIdentifier(node)] { return known }
-        let copy = Node()
-        (copy.live, copy.durable, copy.dirty) = (node.live, node.durable, node.dirty)
-        fresh[ObjectIdentifier(node)] = copy
-        return copy
-      }
-      let names = state.names.mapValues(copied)
-      let durableNames = state.durableNames.mapValues(copied)
-      let (directories, capacity) = (state.directories, state.capacityBytes)
-      other.state.withLock {
-        ($0.names, $0.durableNames, $0.directories) = (names, durableNames, directories)
-        $0.capacityBytes = capacity
-      }
+  public func ignoreSynchronization(ofDirectories: Bool = true, ofFiles: Bool = true) {
+    state.withLock {
+      $0.ignoresSynchronization = ofFiles
+      $0.ignoresDirectorySynchronization = ofDirectories
     }
-    return other
-  }
-
-  /// A copy of the disk as it is after the power went: what was not synced survives by chance.
-  public func crashed(seed: UInt64) -> SimulatedFileSystem {
-    var generator = SeededGenerator(seed: seed)
-    // Some crashes keep all, some nothing, most a part.
-    let odds = generator.below(5)
-    func survives() -> Bool {
-      switch odds {
-      case 0: false
-      case 1: true
-      default: generator.oneIn(2)
-      }
-    }
-    func surviving(_ state: State) -> [String: Node] {
-      var names = state.durableNames
-      for name in Set(state.names.keys).union(state.durableNames.keys).sorted() {
-        if state.names[name] !== state.durableNames[name], survives() {
-          names[name] = state.names[name]
-        }
-      }
-      return names
-    }
-    return copy(names: surviving) { node, _ in
-      var bytes = node.durable
-      for sector in node.dirty.keys.sorted() {
-        guard survives(), let states = node.dirty[sector] else { continue }
-        let content = states[odds == 1 ? states.count - 1 : generator.below(states.count)]
-        let start = sector * SimulatedFileSystem.sector
-        let end = start + content.count
-        if bytes.count < end { bytes += [UInt8](repeating: 0, count: end - bytes.count) }
-        bytes.replaceSubrange(start..<end, with: content)
-      }
-      return bytes
-    }
-  }
-
-  private func copy(
-    names: (State) -> [String: Node] = { $0.names }, _ content: (Node, String) -> [UInt8]
-  ) -> SimulatedFileSystem {
-    let other = SimulatedFileSystem()
-    state.withLock { state in
-      var copied: [String: Node] = [:]
-      for (name, node) in names(state).sorted(by: { $0.key < $1.key }) {
-        let fresh = Node()
-        fresh.live = content(node, name)
-        fresh.durable = fresh.live
-        copied[name] = fresh
-      }
-      let directories = state.directories
-      let result = copied
-      other.state.withLock {
-        $0.names = result
-        $0.durableNames = result
-        $0.directories = directories
-      }
-    }
-    return other
   }
 
   /// A file's bytes as they are seen, to look at or to damage.
@@ -203,6 +130,7 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     }
     if state.isCrashed { throw failure(.inputOutput, "the machine is down") }
     state.calls += 1
+    record(&state, operation)
     guard let fault = state.fault,
       fault.call == state.calls || fault.lasts && fault.call < state.calls
     else { return }
@@ -294,7 +222,7 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
   public func synchronizeDirectory(_ path: String) throws(StorageError) {
     try state.withLock { state throws(StorageError) in
       try Self.step(&state, "synchronize directory", path)
-      if state.ignoresSynchronization { return }
+      if state.ignoresDirectorySynchronization { return }
       for name in Set(state.names.keys).union(state.durableNames.keys)
       where StoragePath.directory(of: name) == path {
         state.durableNames[name] = state.names[name]

@@ -34,6 +34,7 @@ import WriteAheadLog
     for milliseconds in [nil, 1] {
       try withTemporaryDirectory { directory in
         var options = smallSegments()
+        options.preparesSegments = true
         if let milliseconds { options.durability = .interval(milliseconds: milliseconds) }
         let log = try WriteAheadLog.open(
           directory: directory, fileSystem: POSIXFileSystem(), options: options)

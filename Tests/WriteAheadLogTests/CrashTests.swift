@@ -3,60 +3,26 @@ import TestSupport
 import Testing
 import WriteAheadLog
 
-/// What was asked of a log, and what it acknowledged.
-struct LogHistory {
-  /// Payloads of each append, in order of LSN; acknowledged or not.
-  var appends: [(payloads: [[UInt8]], isAcknowledged: Bool)] = []
-}
-
-/// Opens, appends, and now and then closes and opens again, until something fails.
+/// Opens a log and does what the seed says, until something fails.
 func runWorkload(
   _ files: SimulatedFileSystem, seed: UInt64, options: WriteAheadLogOptions, rounds: Int = 12
 ) -> (history: LogHistory, failed: Bool) {
+  typealias Operation = SimulationTests.Operation
   var generator = SeededGenerator(seed: seed)
-  var history = LogHistory()
-  var number: UInt64 = 0
+  var run: SimulationTests.Run?
   do {
-    var log = try WriteAheadLog.open(directory: "/log", fileSystem: files, options: options)
+    let fresh = try SimulationTests.Run(files, options)
+    run = fresh
     for _ in 0..<rounds {
-      if generator.oneIn(6) {
-        try log.close()
-        log = try WriteAheadLog.open(directory: "/log", fileSystem: files, options: options)
-      }
-      if generator.oneIn(8) { _ = try log.reserve(3) }
-      let payloads = (0..<1 + generator.below(3)).map { _ -> [UInt8] in
-        number += 1
-        var payload: [UInt8] = []
-        payload.appendLittleEndian(number)
-        let filler = generator.oneIn(4) ? 1500 : 40
-        return payload
-          + (0..<generator.below(filler)).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ Int(number)) }
-      }
-      history.appends.append((payloads, false))
-      _ = try log.append(LogRecords(payloads))
-      history.appends[history.appends.count - 1].isAcknowledged = true
+      // Mostly appends, so that segments fill and follow each other.
+      let operations: [Operation] =
+        generator.oneIn(2) ? [.put, .batch, .batch, .large] : Operation.allCases
+      try fresh.perform(operations[generator.below(operations.count)])
     }
-    return (history, false)
+    return (LogHistory(fresh.history), false)
   } catch {
-    return (history, true)
+    return (LogHistory(run?.history ?? []), true)
   }
-}
-
-/// Why the recovered records are not what was promised; nil when they are: whole appends, in order,
-/// none missing before one that is there, every acknowledged one there.
-func violation(_ recovered: [[UInt8]], _ history: LogHistory) -> String? {
-  var rest = recovered[...]
-  for (index, append) in history.appends.enumerated() {
-    if rest.isEmpty {
-      let isLost = history.appends[index...].contains { $0.isAcknowledged }
-      return isLost ? "an acknowledged append after \(index) is lost" : nil
-    }
-    guard Array(rest.prefix(append.payloads.count)) == append.payloads else {
-      return "append \(index) is not what was appended"
-    }
-    rest = rest.dropFirst(append.payloads.count)
-  }
-  return rest.isEmpty ? nil : "there are records that nobody appended"
 }
 
 func recoveredRecords(
@@ -65,7 +31,7 @@ func recoveredRecords(
   let log = try WriteAheadLog.open(directory: "/log", fileSystem: files, options: options)
   var records: [[UInt8]] = []
   var positions: [LogPosition] = []
-  try log.replay(from: 1) { _, position, payload in
+  try log.replay(from: log.firstLSN) { _, position, payload in
     var bytes: [UInt8] = []
     bytes.append(contentsOf: payload)
     records.append(bytes)
@@ -113,7 +79,7 @@ func recoveredRecords(
             disk = disk.crashed(seed: seed &+ UInt64(call))
           }
           let records = try recoveredRecords(disk, options: options)
-          if let broken = violation(records, history) {
+          if let broken = history.violation(records) {
             return "seed \(seed), call \(call), outcome \(outcome): \(broken)"
           }
           // What was served once must be there for ever.
@@ -127,9 +93,10 @@ func recoveredRecords(
     return nil
   }
 
-  @Test(arguments: 0..<8 as Range<UInt64>)
-  func afterACrashAnywhereEveryAcknowledgedAppendIsThere(seed: UInt64) {
-    #expect(sweep(seed: seed) == nil)
+  @Test func afterACrashInTheMiddleOfAnyCallEveryAcknowledgedAppendIsThere() {
+    for seed in 0..<UInt64(SimulationTests.setting("FSTORE_FAULT_SEEDS", 3)) {
+      #expect(sweep(seed: seed) == nil)
+    }
   }
 
   @Test func aLogThatDoesNotSyncIsFoundOut() {
@@ -139,16 +106,18 @@ func recoveredRecords(
     #expect(!findings.isEmpty)
   }
 
-  @Test(arguments: [SimulatedFileSystem.Fault.Kind.inputOutput, .full])
+  @Test(
+    arguments: [SimulatedFileSystem.Fault.Kind.inputOutput, .full], [false, true])
   func everyFailingCallIsReportedAndLosesNothingAcknowledged(
-    kind: SimulatedFileSystem.Fault.Kind
+    kind: SimulatedFileSystem.Fault.Kind, lasts: Bool
   ) throws {
-    for seed in 100..<104 as Range<UInt64> {
+    let seeds = UInt64(SimulationTests.setting("FSTORE_FAULT_SEEDS", 3))
+    for seed in 100..<100 + seeds {
       let clean = SimulatedFileSystem()
       _ = runWorkload(clean, seed: seed, options: options)
       for call in 1...clean.calls {
         let files = SimulatedFileSystem()
-        files.inject(.init(call: call, kind: kind))
+        files.inject(.init(call: call, kind: kind, lasts: lasts))
         let (history, _) = runWorkload(files, seed: seed, options: options)
         // A new process goes on where the failed one stopped; then the power goes.
         let next = files.restarted()
@@ -159,11 +128,11 @@ func recoveredRecords(
         for crash in 0..<3 as Range<UInt64> {
           let records = try recoveredRecords(next.crashed(seed: crash), options: options)
           #expect(records.last == [255], "seed \(seed), call \(call)")
-          #expect(violation(records.dropLast(), history) == nil, "seed \(seed), call \(call)")
+          #expect(history.violation(records.dropLast()) == nil, "seed \(seed), call \(call)")
         }
         for disk in [files.restarted(), files.crashed(seed: seed &+ UInt64(call))] {
           let records = try recoveredRecords(disk, options: options)
-          #expect(violation(records, history) == nil, "seed \(seed), call \(call)")
+          #expect(history.violation(records) == nil, "seed \(seed), call \(call)")
           // What was served is on the disk, not only in memory that looked clean.
           let again = try recoveredRecords(disk.crashed(seed: 3), options: options)
           #expect(again == records, "seed \(seed), call \(call)")

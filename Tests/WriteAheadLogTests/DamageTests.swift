@@ -7,6 +7,7 @@ import WriteAheadLog
   var options: WriteAheadLogOptions {
     var options = WriteAheadLogOptions()
     options.segmentCapacityBytes = 8192
+    options.preparesSegments = false
     return options
   }
 

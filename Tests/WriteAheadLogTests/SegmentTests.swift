@@ -6,6 +6,7 @@ import WriteAheadLog
 func smallSegments(isReadOnly: Bool = false) -> WriteAheadLogOptions {
   var options = WriteAheadLogOptions()
   options.segmentCapacityBytes = 8192
+  options.preparesSegments = false
   options.isReadOnly = isReadOnly
   return options
 }
