@@ -55,7 +55,9 @@ struct PartitionFilter {
     case .compare(.equal, let value): return mayEqual(value, transform, values)
     case .isIn(let list): return list.contains { mayEqual($0, transform, values) }
     case .compare(let comparison, let value):
-      guard transform.keepsOrder, let derived = transform.derived(value) else { return true }
+      guard transform.keepsOrder, let derived = transform.derived(value),
+        !transform.hasWrapped(value, to: derived), !transform.mayHaveWrapped(values)
+      else { return true }
       switch comparison {
       case .less, .lessOrEqual:
         return values.mayMatch(.compare(.lessOrEqual, transform.loosenedUpward(derived)))
@@ -92,6 +94,33 @@ extension Transform {
     switch self {
     case .identity, .truncate, .year, .month, .day, .hour: true
     case .bucket, .void, .unknown: false
+    }
+  }
+
+  /// Whether the value was so near its type's end that the derived one came out at the other end:
+  /// truncation of the lowest integers, hours of times further than 245,000 years away.
+  fileprivate func hasWrapped(_ value: Literal, to derived: Literal) -> Bool {
+    switch (self, value, derived) {
+    case (.truncate, _, _): value.precedes(derived)
+    case (.hour, .timestamp(let time), .int(let hours)),
+      (.hour, .timestamptz(let time), .int(let hours)):
+      (time < 0) != (hours < 0)
+    default: false
+    }
+  }
+
+  /// Whether derived values may be among these that wrapped so, and are in no order with the rest.
+  fileprivate func mayHaveWrapped(_ values: ValueSummary) -> Bool {
+    // 2^32 hours are counted in 32 bits; what is near neither end has not wrapped.
+    let farHours: Int32 = 1_700_000_000
+    switch (self, values.lower, values.upper) {
+    case (.truncate(let width), _, .int(let highest)):
+      return highest > Int32.max - width + 1
+    case (.truncate(let width), _, .long(let highest)):
+      return highest > Int64.max - Int64(width) + 1
+    case (.hour, .int(let lowest), .int(let highest)):
+      return lowest < -farHours || highest > farHours
+    default: return false
     }
   }
 
