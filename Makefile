@@ -8,7 +8,7 @@ export LD_LIBRARY_PATH := $(PREFIX)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PAT
 
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 
-.PHONY: setup build release test demo bench lint format clean
+.PHONY: setup build release test demo bench bench-online lint format clean
 
 setup:
 	scripts/bootstrap
@@ -31,6 +31,12 @@ demo:
 
 bench: release
 	Benchmarks/run
+
+# Gets and puts of the online store beside LMDB and RocksDB, which it installs.
+bench-online: setup
+	Benchmarks/bootstrap --online
+	FSTORE_BENCHMARKS=1 swift build -c release --product online-benchmark $(SWIFT_FLAGS)
+	.build/release/online-benchmark $(BENCH_FLAGS)
 
 lint:
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks

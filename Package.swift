@@ -104,3 +104,17 @@ let package = Package(
   ],
   cxxLanguageStandard: .cxx20
 )
+
+// The benchmark of the online store links the peers it compares with; `make bench-online` asks for it.
+if Context.environment["FSTORE_BENCHMARKS"] != nil {
+  package.targets += [
+    .systemLibrary(name: "CRocksDB", path: "Benchmarks/online/CRocksDB"),
+    .systemLibrary(name: "CLMDB", path: "Benchmarks/online/CLMDB"),
+    .executableTarget(
+      name: "online-benchmark",
+      dependencies: [
+        "OnlineStore", "WriteAheadLog", "Storage", "FeatureModel", "CRocksDB", "CLMDB",
+      ],
+      path: "Benchmarks/online/Sources", swiftSettings: testSettings),
+  ]
+}

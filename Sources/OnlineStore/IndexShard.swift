@@ -1,55 +1,86 @@
+internal import Storage
+internal import Synchronization
 internal import WriteAheadLog
 
-/// Part of the index: open addressing with linear probing, 16 bytes a slot (the key's hash and where
-/// the newest record lies), at most three quarters full. Position 0 is an empty slot: no record lies
-/// in a segment's header. Nothing is ever removed; a tombstone is a record like any other.
-struct IndexShard {
-  private(set) var tags: [UInt64] = []
-  private(set) var positions: [UInt64] = []
-  private(set) var count = 0
+/// Part of the index: a table that grows, and what is counted of its keys.
+final class IndexShard: Sendable {
+  struct State {
+    var table: IndexTable
+    /// Keys.
+    var count = 0
+    /// Slots that do not end a search: keys, and removed ones.
+    var usedCount = 0
+    var groups: [UInt32: OnlineStore.GroupStatistics] = [:]
+  }
 
-  /// Slots whose tag fits, in probing order, until `isMatch` says that it is the key. Returns its slot.
-  func find(_ tag: UInt64, isMatch: (LogPosition) -> Bool) -> Int? {
-    guard !tags.isEmpty else { return nil }
-    let mask = tags.count - 1
-    var slot = Int(truncatingIfNeeded: tag) & mask
-    while positions[slot] != 0 {
-      if tags[slot] == tag, isMatch(LogPosition(rawValue: positions[slot])) { return slot }
-      slot = (slot + 1) & mask
+  private let state: Lock<State>
+  /// The table's view, for readers inside a read section.
+  private let current: Atomic<UInt>
+
+  /// Fuller than four fifths, searches get long; after growing by a fifth it is two thirds full, so a
+  /// key takes at most 24 bytes.
+  private static let initialCapacity = 64
+
+  init() {
+    let table = IndexTable(capacity: IndexShard.initialCapacity)
+    state = Lock(State(table: table))
+    current = unsafe Atomic(UInt(bitPattern: table.view))
+  }
+
+  /// The table as it is now. Only inside a read section, and valid until its end.
+  @inline(__always) var view: IndexTable.View {
+    let address = current.load(ordering: .acquiring)
+    guard let pointer = unsafe UnsafePointer<IndexTable.View>(bitPattern: address) else {
+      preconditionFailure("a shard has a table from its creation")
     }
-    return nil
+    return unsafe pointer.pointee
   }
 
-  func position(at slot: Int) -> LogPosition { LogPosition(rawValue: positions[slot]) }
-
-  mutating func replace(_ slot: Int, with position: LogPosition) {
-    positions[slot] = position.rawValue
+  func withLock<Result, E: Error>(
+    _ body: (inout State) throws(E) -> Result
+  ) throws(E) -> Result {
+    try state.withLock(body)
   }
 
-  /// Adds a key that `find` did not find.
-  mutating func insert(_ tag: UInt64, _ position: LogPosition) {
-    if (count + 1) * 4 > tags.count * 3 { grow() }
-    place(tag, position.rawValue)
-    count += 1
+  /// Adds a key that a search did not find. With the lock held.
+  func insert(
+    _ tag: UInt64, _ position: LogPosition, into state: inout State, _ sections: ReadSections
+  ) {
+    if (state.usedCount + 1) * 5 > state.table.capacity * 4 { grow(&state, sections) }
+    let slot = state.table.vacancy(for: tag)
+    if state.table.position(at: slot) == IndexTable.empty { state.usedCount += 1 }
+    state.table.fill(slot, tag, position.rawValue)
+    state.count += 1
   }
 
-  private mutating func place(_ tag: UInt64, _ position: UInt64) {
-    let mask = tags.count - 1
-    var slot = Int(truncatingIfNeeded: tag) & mask
-    while positions[slot] != 0 { slot = (slot + 1) & mask }
-    tags[slot] = tag
-    positions[slot] = position
+  func remove(_ slot: Int, from state: inout State) {
+    state.table.replace(slot, with: IndexTable.removed)
+    state.count -= 1
   }
 
-  private mutating func grow() {
-    let (oldTags, oldPositions) = (tags, positions)
-    let capacity = max(64, oldTags.count * 2)
-    tags = [UInt64](repeating: 0, count: capacity)
-    positions = [UInt64](repeating: 0, count: capacity)
-    for slot in oldTags.indices where oldPositions[slot] != 0 {
-      place(oldTags[slot], oldPositions[slot])
+  /// Makes room for `count` keys in all, in a table of its own.
+  func reserve(_ count: Int, in state: inout State, _ sections: ReadSections) {
+    let capacity = count * 5 / 4 + IndexShard.initialCapacity
+    if capacity > state.table.capacity { move(&state, capacity: capacity, sections) }
+  }
+
+  private func grow(_ state: inout State, _ sections: ReadSections) {
+    let capacity = max(state.count * 3 / 2 + 1, IndexShard.initialCapacity)
+    move(&state, capacity: capacity, sections)
+  }
+
+  private func move(_ state: inout State, capacity: Int, _ sections: ReadSections) {
+    let old = state.table
+    let table = IndexTable(capacity: capacity)
+    for slot in 0..<old.capacity {
+      let position = old.position(at: slot)
+      if position <= IndexTable.removed { continue }
+      let tag = old.tag(at: slot)
+      table.fill(table.vacancy(for: tag), tag, position)
     }
+    state.table = table
+    state.usedCount = state.count
+    unsafe current.store(UInt(bitPattern: table.view), ordering: .sequentiallyConsistent)
+    sections.retire(old)
   }
-
-  var sizeBytes: Int { tags.count * 16 }
 }

@@ -4,9 +4,10 @@ public import WriteAheadLog
 /// One record as it lies in the log: what was put or deleted, or a note for those who follow the log.
 ///
 ///     0 kind | 1 flags | 2 zeros | 4 group | 8 schema version | 12 key length
-///     16 event time | 24 write time | 32 key | row
+///     16 event time | 24 write time | 32 (LSN of the original, of a copy) | key | row
 ///
-/// Little-endian. Times are microseconds since 1970-01-01T00:00:00Z.
+/// Little-endian. Times are microseconds since 1970-01-01T00:00:00Z. A copy (flag 1) is what cleaning
+/// makes of a record whose segment goes: the same record with its own LSN, which followers pass over.
 public struct LogEntry: Hashable, Sendable {
   public enum Kind: UInt8, Sendable {
     case put = 1
@@ -16,11 +17,12 @@ public struct LogEntry: Hashable, Sendable {
   }
 
   public static let headerBytes = 32
+  private static let copyFlag: UInt8 = 1
   public static let keyLimitBytes = 1 << 20
 
   public var kind: Kind
-  /// Kept for later use; 0 today.
-  public var flags: UInt8
+  /// The LSN of the record that this is a copy of; nil for a record of its own.
+  public var originalLSN: LogSequenceNumber?
   public var groupID: UInt32
   public var schemaVersion: UInt32
   public var eventTime: Int64
@@ -31,10 +33,11 @@ public struct LogEntry: Hashable, Sendable {
 
   public init(
     _ kind: Kind, groupID: UInt32, schemaVersion: UInt32 = 0, eventTime: Int64 = 0,
-    writeTime: Int64 = 0, flags: UInt8 = 0, key: [UInt8] = [], row: [UInt8] = []
+    writeTime: Int64 = 0, originalLSN: LogSequenceNumber? = nil, key: [UInt8] = [],
+    row: [UInt8] = []
   ) {
     self.kind = kind
-    self.flags = flags
+    self.originalLSN = originalLSN
     self.groupID = groupID
     self.schemaVersion = schemaVersion
     self.eventTime = eventTime
@@ -46,13 +49,14 @@ public struct LogEntry: Hashable, Sendable {
   /// Appends the entry's bytes.
   public func encode(into bytes: inout [UInt8]) {
     bytes.append(kind.rawValue)
-    bytes.append(flags)
+    bytes.append(originalLSN == nil ? 0 : LogEntry.copyFlag)
     bytes.appendLittleEndian(UInt16(0))
     bytes.appendLittleEndian(groupID)
     bytes.appendLittleEndian(schemaVersion)
     bytes.appendLittleEndian(UInt32(clamping: key.count))
     bytes.appendLittleEndian(eventTime)
     bytes.appendLittleEndian(writeTime)
+    if let originalLSN { bytes.appendLittleEndian(originalLSN) }
     bytes += key
     bytes += row
   }
@@ -62,7 +66,7 @@ public struct LogEntry: Hashable, Sendable {
     guard let view = View(bytes) else { return nil }
     self.init(
       view.kind, groupID: view.groupID, schemaVersion: view.schemaVersion,
-      eventTime: view.eventTime, writeTime: view.writeTime, flags: view.flags,
+      eventTime: view.eventTime, writeTime: view.writeTime, originalLSN: view.originalLSN,
       key: view.key.copy(), row: view.row.copy())
   }
 
@@ -70,6 +74,7 @@ public struct LogEntry: Hashable, Sendable {
   public struct View: ~Escapable {
     public let bytes: RawSpan
     public let kind: Kind
+    private let keyStart: Int
     private let keyLength: Int
 
     /// nil when the bytes are no entry.
@@ -79,14 +84,21 @@ public struct LogEntry: Hashable, Sendable {
         let kind = Kind(rawValue: bytes.loadLittleEndian(UInt8.self, at: 0)),
         bytes.loadLittleEndian(UInt16.self, at: 2) == 0
       else { return nil }
+      let flags = bytes.loadLittleEndian(UInt8.self, at: 1)
+      guard flags & ~LogEntry.copyFlag == 0 else { return nil }
+      keyStart = LogEntry.headerBytes + (flags == 0 ? 0 : 8)
       let keyLength = Int(bytes.loadLittleEndian(UInt32.self, at: 12))
-      guard keyLength <= bytes.byteCount - LogEntry.headerBytes else { return nil }
+      guard keyLength <= bytes.byteCount - keyStart else { return nil }
       self.bytes = bytes
       self.kind = kind
       self.keyLength = keyLength
     }
 
-    public var flags: UInt8 { bytes.loadLittleEndian(UInt8.self, at: 1) }
+    /// The LSN of the record that this is a copy of; nil for a record of its own.
+    public var originalLSN: LogSequenceNumber? {
+      guard keyStart > LogEntry.headerBytes else { return nil }
+      return bytes.loadLittleEndian(Int64.self, at: LogEntry.headerBytes)
+    }
     public var groupID: UInt32 { bytes.loadLittleEndian(UInt32.self, at: 4) }
     public var schemaVersion: UInt32 { bytes.loadLittleEndian(UInt32.self, at: 8) }
     public var eventTime: Int64 { bytes.loadLittleEndian(Int64.self, at: 16) }
@@ -95,18 +107,18 @@ public struct LogEntry: Hashable, Sendable {
     public var key: RawSpan {
       @_lifetime(copy self)
       get {
-        bytes.extracting(LogEntry.headerBytes..<LogEntry.headerBytes + keyLength)
+        bytes.extracting(keyStart..<keyStart + keyLength)
       }
     }
 
     public var row: RawSpan {
       @_lifetime(copy self)
-      get { bytes.extracting(droppingFirst: LogEntry.headerBytes + keyLength) }
+      get { bytes.extracting(droppingFirst: keyStart + keyLength) }
     }
   }
 }
 
-/// An entry with its place in the order of events.
+/// An entry with its place in the order of events; of a copy, the original's.
 public struct StoredEntry: Hashable, Sendable {
   public let lsn: LogSequenceNumber
   public let entry: LogEntry

@@ -1,4 +1,5 @@
 public import Storage
+internal import Synchronization
 public import WriteAheadLog
 
 public struct OnlineStoreOptions: Hashable, Sendable {
@@ -7,43 +8,25 @@ public struct OnlineStoreOptions: Hashable, Sendable {
   public init() {}
 }
 
-/// Why the online store refused or failed.
-public enum OnlineStoreError: Error, Hashable, Sendable, CustomStringConvertible {
-  case log(WriteAheadLogError)
-  /// A key has more bytes than `LogEntry.keyLimitBytes`. Nothing was written.
-  case keyTooLong(sizeBytes: Int)
-  /// The log's record is whole, but no entry that this version knows, or not the one indexed.
-  case malformedEntry(LogPosition)
-  /// The index does not answer with this record, nor with a newer one of its key.
-  case indexDisagrees(LogSequenceNumber)
-
-  public var description: String {
-    switch self {
-    case .log(let error): error.description
-    case .keyTooLong(let sizeBytes):
-      "a key of \(sizeBytes) bytes is longer than the \(LogEntry.keyLimitBytes) allowed"
-    case .indexDisagrees(let lsn): "the index lacks the record with LSN \(lsn)"
-    case .malformedEntry(let position):
-      "the record at byte \(position.byteOffset) of segment \(position.segment) is no valid entry"
-    }
-  }
-}
-
 /// The newest record of every entity: an index over the log, which holds keys and rows.
 ///
 /// Of a key's records the one with the greatest (event time, LSN) answers; a tombstone takes part like
-/// any other. The index is rebuilt from the log on opening. Thread-safe; a get costs one read of the
-/// log, an append one commit.
+/// any other. The index is rebuilt from the log on opening.
+///
+/// Thread-safe. Reads take no lock and make no system call; they never wait for writers. A write costs one
+/// commit of the log.
 public final class OnlineStore: Sendable {
   public let log: WriteAheadLog
-  private let clock: any WallClock
-  private let hasher: KeyHash
-  private let shards: [Lock<IndexShard>]
-  /// Keys by group, tombstones included, and how many of them are tombstones.
-  private let counters = Lock<[UInt32: GroupStatistics]>([:])
+  let clock: any WallClock
+  let hasher: KeyHash
+  let shards: [IndexShard]
+  let sections = ReadSections()
   private let lastWriteTime = Lock<Int64>(.min)
+  /// The log's segments as memory, and where readers find them.
+  private let memory: Lock<LogMemory>
+  private let memoryView: Atomic<UInt>
 
-  private static let shardBits: UInt64 = 6
+  private static let shardCount: UInt64 = 64
 
   public static func open(
     directory: String, fileSystem: any FileSystem, clock: any WallClock,
@@ -63,7 +46,10 @@ public final class OnlineStore: Sendable {
     self.log = log
     self.clock = clock
     hasher = KeyHash(seed: .random(in: .min ... .max))
-    shards = (0..<(1 << OnlineStore.shardBits)).map { _ in Lock(IndexShard()) }
+    shards = (0..<OnlineStore.shardCount).map { _ in IndexShard() }
+    let memory = log.memory()
+    self.memory = Lock(memory)
+    memoryView = unsafe Atomic(UInt(bitPattern: memory.view))
   }
 
   private func rebuild() throws(OnlineStoreError) {
@@ -105,12 +91,14 @@ public final class OnlineStore: Sendable {
     }
     let receipt: AppendReceipt
     do { receipt = try log.append(records) } catch { throw .log(error) }
+    cover(receipt.positions[receipt.positions.count - 1])
     for (offset, entry) in entries.enumerated() where entry.kind != .control {
-      try index(
-        groupID: entry.groupID, key: entry.key.rawSpan, eventTime: entry.eventTime,
-        isTombstone: entry.kind == .tombstone, lsn: receipt.lsns.lowerBound + Int64(offset),
-        at: receipt.positions[offset])
+      let candidate = Candidate(
+        groupID: entry.groupID, eventTime: entry.eventTime, isTombstone: entry.kind == .tombstone,
+        lsn: receipt.lsns.lowerBound + Int64(offset), position: receipt.positions[offset])
+      try index(candidate, key: entry.key.rawSpan)
     }
+    sections.reclaim()
     return receipt.lsns
   }
 
@@ -121,43 +109,6 @@ public final class OnlineStore: Sendable {
       last = last == .min ? now : max(now, last &+ 1)
       return last
     }
-  }
-
-  /// The entry that answers for this key: a put, a tombstone, or nil when nothing was ever written.
-  public func get(groupID: UInt32, key: [UInt8]) throws(OnlineStoreError) -> StoredEntry? {
-    let tag = hasher.hash(groupID: groupID, key: key.rawSpan)
-    return try shard(tag).withLock { shard throws(OnlineStoreError) in
-      var answer: StoredEntry?
-      var failure: OnlineStoreError?
-      _ = shard.find(tag) { position in
-        do throws(WriteAheadLogError) {
-          return try log.read(at: position) { lsn, payload in
-            guard let view = LogEntry.View(payload) else {
-              failure = .malformedEntry(position)
-              return true
-            }
-            guard view.groupID == groupID, view.key.isEqual(to: key.rawSpan) else { return false }
-            answer = LogEntry(decoding: payload).map { StoredEntry(lsn: lsn, entry: $0) }
-            return true
-          }
-        } catch {
-          failure = .log(error)
-          return true
-        }
-      }
-      if let failure { throw failure }
-      return answer
-    }
-  }
-
-  /// The same for several keys, in their order.
-  public func getBatch(
-    groupID: UInt32, keys: [[UInt8]]
-  ) throws(OnlineStoreError) -> [StoredEntry?] {
-    var answers: [StoredEntry?] = []
-    answers.reserveCapacity(keys.count)
-    for key in keys { answers.append(try get(groupID: groupID, key: key)) }
-    return answers
   }
 
   /// The acknowledged entries from `lsn` on, in order, until about `limitBytes` of them are gathered:
@@ -175,7 +126,8 @@ public final class OnlineStore: Sendable {
           failure = .malformedEntry(position)
           return false
         }
-        entries.append(StoredEntry(lsn: lsn, entry: entry))
+        // Followers had the original.
+        if entry.originalLSN == nil { entries.append(StoredEntry(lsn: lsn, entry: entry)) }
         gathered += payload.byteCount
         return gathered < limitBytes
       }
@@ -188,128 +140,73 @@ public final class OnlineStore: Sendable {
     do { try log.close() } catch { throw .log(error) }
   }
 
-  private func shard(_ tag: UInt64) -> Lock<IndexShard> {
-    // The low bits choose the slot in the shard.
-    shards[Int(truncatingIfNeeded: tag >> (64 - OnlineStore.shardBits))]
+  // MARK: The index
+
+  func shard(_ tag: UInt64) -> IndexShard {
+    // The high bits choose the slot in the shard.
+    shards[Int(truncatingIfNeeded: tag & (OnlineStore.shardCount - 1))]
+  }
+
+  /// The log as memory. Only inside a read section, and valid until its end.
+  @inline(__always) var logMemory: LogMemory.View {
+    let address = memoryView.load(ordering: .acquiring)
+    guard let pointer = unsafe UnsafePointer<LogMemory.View>(bitPattern: address) else {
+      preconditionFailure("the log's memory is there from the beginning")
+    }
+    return unsafe pointer.pointee
+  }
+
+  /// Makes the position's segment readable as memory.
+  private func cover(_ position: LogPosition) {
+    memory.withLock { memory in
+      guard unsafe !memory.view.pointee.covers(position) else { return }
+      let old = memory
+      memory = log.memory()
+      unsafe memoryView.store(UInt(bitPattern: memory.view), ordering: .sequentiallyConsistent)
+      sections.retire(old)
+    }
+  }
+
+  /// A record that wants to answer for its key.
+  struct Candidate {
+    var groupID: UInt32
+    var eventTime: Int64
+    var isTombstone: Bool
+    var lsn: LogSequenceNumber
+    var position: LogPosition
   }
 
   private func index(
     _ view: borrowing LogEntry.View, lsn: LogSequenceNumber, at position: LogPosition
   ) throws(OnlineStoreError) {
     if view.kind == .control { return }
-    try index(
-      groupID: view.groupID, key: view.key, eventTime: view.eventTime,
-      isTombstone: view.kind == .tombstone, lsn: lsn, at: position)
-  }
-
-  private struct Current {
-    var lsn: LogSequenceNumber
-    var eventTime: Int64
-    var isTombstone: Bool
+    let candidate = Candidate(
+      groupID: view.groupID, eventTime: view.eventTime, isTombstone: view.kind == .tombstone,
+      lsn: view.originalLSN ?? lsn, position: position)
+    try index(candidate, key: view.key)
   }
 
   /// Lets the record answer for its key if it is the newest.
-  private func index(
-    groupID: UInt32, key: RawSpan, eventTime: Int64, isTombstone: Bool, lsn: LogSequenceNumber,
-    at position: LogPosition
-  ) throws(OnlineStoreError) {
-    let tag = hasher.hash(groupID: groupID, key: key)
-    let lock = shard(tag)
-    let change: (keys: Int, tombstones: Int) = try lock.withLock {
-      shard throws(OnlineStoreError) in
-      var current: Current?
-      var failure: WriteAheadLogError?
-      let slot = shard.find(tag) { candidate in
-        do throws(WriteAheadLogError) {
-          current = try log.read(at: candidate) { lsn, payload in
-            guard let view = LogEntry.View(payload), view.groupID == groupID,
-              view.key.isEqual(to: key)
-            else { return nil }
-            return Current(
-              lsn: lsn, eventTime: view.eventTime, isTombstone: view.kind == .tombstone)
-          }
-          return current != nil
-        } catch {
-          failure = error
-          return true
+  private func index(_ candidate: Candidate, key: RawSpan) throws(OnlineStoreError) {
+    let tag = hasher.hash(groupID: candidate.groupID, key: key)
+    let shard = shard(tag)
+    try shard.withLock { state throws(OnlineStoreError) in
+      let change: (keys: Int, tombstones: Int)
+      if let found = try find(tag, groupID: candidate.groupID, key: key) {
+        let current = found.record
+        // A copy takes the place of its original.
+        guard (candidate.eventTime, candidate.lsn) >= (current.eventTime, current.lsn) else {
+          return
         }
+        state.table.replace(found.slot, with: candidate.position.rawValue)
+        change = (0, (candidate.isTombstone ? 1 : 0) - (current.isTombstone ? 1 : 0))
+      } else {
+        shard.insert(tag, candidate.position, into: &state, sections)
+        change = (1, candidate.isTombstone ? 1 : 0)
       }
-      if let failure { throw .log(failure) }
-      guard let slot, let current else {
-        shard.insert(tag, position)
-        return (1, isTombstone ? 1 : 0)
-      }
-      guard (eventTime, lsn) > (current.eventTime, current.lsn) else { return (0, 0) }
-      shard.replace(slot, with: position)
-      return (0, (isTombstone ? 1 : 0) - (current.isTombstone ? 1 : 0))
-    }
-    guard change.keys != 0 || change.tombstones != 0 else { return }
-    counters.withLock { $0[groupID, default: .init()].add(change.keys, change.tombstones) }
-  }
-}
-
-extension OnlineStore {
-  public struct GroupStatistics: Hashable, Sendable {
-    /// Keys that answer with a row.
-    public internal(set) var liveKeys = 0
-    /// Keys that answer "deleted".
-    public internal(set) var deletedKeys = 0
-
-    mutating func add(_ keys: Int, _ tombstones: Int) {
-      liveKeys += keys - tombstones
-      deletedKeys += tombstones
-    }
-  }
-
-  public struct Statistics: Hashable, Sendable {
-    public var groups: [UInt32: GroupStatistics]
-    public var indexedKeys: Int
-    public var indexBytes: Int
-    public var lastLSN: LogSequenceNumber
-    public var durableLSN: LogSequenceNumber
-    public var segmentCount: Int
-    public var logBytes: Int
-  }
-
-  public var statistics: Statistics {
-    var (keys, bytes) = (0, 0)
-    for shard in shards {
-      shard.withLock {
-        keys += $0.count
-        bytes += $0.sizeBytes
+      if change.keys != 0 || change.tombstones != 0 {
+        state.groups[candidate.groupID, default: .init()].add(change.keys, change.tombstones)
       }
     }
-    return Statistics(
-      groups: counters.withLock { $0 }, indexedKeys: keys, indexBytes: bytes,
-      lastLSN: log.lastLSN, durableLSN: log.durableLSN, segmentCount: log.segmentCount,
-      logBytes: log.sizeBytes)
-  }
-
-  /// Reads every record again, checks every checksum, and that the index answers each key with its
-  /// newest record. Returns how many records were read; throws on the first damage. To be called while
-  /// nobody appends: a record that its writer has not indexed yet looks like a missing one.
-  @discardableResult public func verify() throws(OnlineStoreError) -> Int {
-    var count = 0
-    var failure: OnlineStoreError?
-    do {
-      try log.replay(from: log.firstLSN) { lsn, position, payload in
-        count += 1
-        guard let entry = LogEntry(decoding: payload) else {
-          failure = .malformedEntry(position)
-          return false
-        }
-        if entry.kind == .control { return true }
-        do throws(OnlineStoreError) {
-          let answer = try get(groupID: entry.groupID, key: entry.key)
-          if let answer, (answer.entry.eventTime, answer.lsn) >= (entry.eventTime, lsn) {
-            return true
-          }
-          failure = .indexDisagrees(lsn)
-        } catch { failure = error }
-        return failure == nil
-      }
-    } catch { throw .log(error) }
-    if let failure { throw failure }
-    return count
   }
 }

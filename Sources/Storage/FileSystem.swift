@@ -83,6 +83,10 @@ public protocol File: AnyObject, Sendable {
   /// After a failure the file's content is unknown and must not be synced again.
   func synchronizeData() throws(StorageError)
 
+  /// The first `count` bytes as memory; nil where that is not to be had. The file must have them, and
+  /// must not be made shorter while they are mapped.
+  func map(count: Int) -> MappedBytes?
+
   func truncate(to sizeBytes: Int64) throws(StorageError)
 
   /// Grows the file to this size, with space on the disk for all of it; what is new reads as zeros.
@@ -99,4 +103,8 @@ public protocol File: AnyObject, Sendable {
 /// A lock that is held until `release()`.
 public protocol FileLock: AnyObject, Sendable {
   func release()
+}
+
+extension File {
+  public func map(count: Int) -> MappedBytes? { nil }
 }

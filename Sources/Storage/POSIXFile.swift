@@ -60,6 +60,8 @@ final class POSIXFile: File {
     _ = try retryingInterrupts("synchronize", path) { Int(fdatasync(number)) }
   }
 
+  func map(count: Int) -> MappedBytes? { MappedBytes(descriptor: number, count: count) }
+
   func truncate(to sizeBytes: Int64) throws(StorageError) {
     _ = try retryingInterrupts("truncate", path) { Int(ftruncate(number, off_t(sizeBytes))) }
   }

@@ -6,11 +6,21 @@ final class Segment: Sendable {
   let file: any File
   /// How many bytes the file was given; a frame never grows it.
   let capacityBytes: Int
+  private let mapping = Lock<MappedBytes?>(nil)
 
   init(header: SegmentHeader, file: any File, capacityBytes: Int) {
     self.header = header
     self.file = file
     self.capacityBytes = capacityBytes
+  }
+
+  /// The first `count` bytes as memory, mapped once; nil where the file cannot be mapped.
+  func mapped(count: Int) -> MappedBytes? {
+    mapping.withLock { mapping in
+      if let mapping, mapping.count >= count { return mapping }
+      mapping = file.map(count: min(count, capacityBytes))
+      return mapping
+    }
   }
 
   static func name(_ segment: UInt32) -> String {

@@ -1,0 +1,46 @@
+public import WriteAheadLog
+
+extension OnlineStore {
+  public struct GroupStatistics: Hashable, Sendable {
+    /// Keys that answer with a row.
+    public internal(set) var liveKeys = 0
+    /// Keys that answer "deleted".
+    public internal(set) var deletedKeys = 0
+
+    mutating func add(_ keys: Int, _ tombstones: Int) {
+      liveKeys += keys - tombstones
+      deletedKeys += tombstones
+    }
+
+    mutating func add(_ other: GroupStatistics) {
+      liveKeys += other.liveKeys
+      deletedKeys += other.deletedKeys
+    }
+  }
+
+  public struct Statistics: Hashable, Sendable {
+    public var groups: [UInt32: GroupStatistics]
+    public var indexedKeys: Int
+    /// What the index takes in memory; at most 24 bytes a key beyond the first thousands.
+    public var indexBytes: Int
+    public var lastLSN: LogSequenceNumber
+    public var durableLSN: LogSequenceNumber
+    public var segmentCount: Int
+    public var logBytes: Int
+  }
+
+  public var statistics: Statistics {
+    var (keys, bytes) = (0, 0)
+    var groups: [UInt32: GroupStatistics] = [:]
+    for shard in shards {
+      shard.withLock { state in
+        keys += state.count
+        bytes += state.table.capacity * 16
+        for (id, group) in state.groups { groups[id, default: .init()].add(group) }
+      }
+    }
+    return Statistics(
+      groups: groups, indexedKeys: keys, indexBytes: bytes, lastLSN: log.lastLSN,
+      durableLSN: log.durableLSN, segmentCount: log.segmentCount, logBytes: log.sizeBytes)
+  }
+}

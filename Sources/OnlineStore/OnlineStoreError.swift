@@ -1,0 +1,23 @@
+public import WriteAheadLog
+
+/// Why the online store refused or failed.
+public enum OnlineStoreError: Error, Hashable, Sendable, CustomStringConvertible {
+  case log(WriteAheadLogError)
+  /// A key has more bytes than `LogEntry.keyLimitBytes`. Nothing was written.
+  case keyTooLong(sizeBytes: Int)
+  /// The log's record is whole, but no entry that this version knows, or not the one indexed.
+  case malformedEntry(LogPosition)
+  /// The index does not answer with this record, nor with a newer one of its key.
+  case indexDisagrees(LogSequenceNumber)
+
+  public var description: String {
+    switch self {
+    case .log(let error): error.description
+    case .keyTooLong(let sizeBytes):
+      "a key of \(sizeBytes) bytes is longer than the \(LogEntry.keyLimitBytes) allowed"
+    case .indexDisagrees(let lsn): "the index lacks the record with LSN \(lsn)"
+    case .malformedEntry(let position):
+      "the record at byte \(position.byteOffset) of segment \(position.segment) is no valid entry"
+    }
+  }
+}

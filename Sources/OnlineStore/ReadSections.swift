@@ -1,0 +1,93 @@
+internal import Storage
+internal import Synchronization
+
+/// Lets readers use what writers replace, without a lock: what was replaced is kept until no reader can
+/// hold it any more (sleepable read-copy-update, McKenney 2006).
+///
+/// A reader counts itself in while it reads; writers never wait for it, they only keep the old object
+/// for longer. Counters are striped by thread, so that readers do not share cache lines.
+@safe final class ReadSections: @unchecked Sendable {
+  // Unchecked: the counters are atomic, the rest is behind the lock.
+  private static let stripeCount = 16
+  /// Apart by two cache lines, for processors that fetch pairs.
+  private static let stride = 16
+  private let counters: UnsafeMutablePointer<Atomic<Int>>
+  private let epoch = Atomic<Int>(0)
+  private let retired = Lock(Retired())
+  private let hasRetired = Atomic<Bool>(false)
+
+  private struct Retired {
+    var advances = 0
+    /// With the number of advances after which they may go.
+    var objects: [(object: AnyObject, until: Int)] = []
+  }
+
+  /// Where a reader was counted in.
+  struct Section {
+    fileprivate var counter: Int
+  }
+
+  init() {
+    let count = ReadSections.stripeCount * 2 * ReadSections.stride
+    unsafe counters = .allocate(capacity: count)
+    for index in 0..<count { unsafe (counters + index).initialize(to: Atomic(0)) }
+  }
+
+  deinit {
+    let count = ReadSections.stripeCount * 2 * ReadSections.stride
+    unsafe counters.deinitialize(count: count)
+    unsafe counters.deallocate()
+  }
+
+  private static func counter(stripe: Int, epoch: Int) -> Int { (stripe * 2 + epoch) * stride }
+
+  /// Begins to read: what is loaded from now on stays until `end`.
+  @inline(__always) func begin() -> Section {
+    // Threads have stacks of their own, megabytes apart: the address tells them apart.
+    var here: UInt8 = 0
+    let address = unsafe withUnsafePointer(to: &here) { UInt(bitPattern: $0) }
+    let stripe = Int(truncatingIfNeeded: (UInt64(address >> 16) &* 0x9E37_79B9_7F4A_7C15) >> 60)
+    let counter = ReadSections.counter(stripe: stripe, epoch: epoch.load(ordering: .relaxed))
+    unsafe counters[counter].wrappingAdd(1, ordering: .sequentiallyConsistent)
+    return Section(counter: counter)
+  }
+
+  @inline(__always) func end(_ section: Section) {
+    unsafe counters[section.counter].wrappingSubtract(1, ordering: .releasing)
+  }
+
+  /// Keeps an object that no new reader can find until those who may have found it are done.
+  func retire(_ object: AnyObject) {
+    retired.withLock { retired in
+      // Whoever reads now is counted in one of the two epochs; each is seen empty once.
+      retired.objects.append((object, retired.advances + 2))
+      hasRetired.store(true, ordering: .relaxed)
+    }
+    reclaim()
+  }
+
+  /// Lets go of what can go. Cheap when there is nothing; never waits for readers.
+  func reclaim() {
+    guard hasRetired.load(ordering: .relaxed) else { return }
+    let gone = retired.withLock { retired in
+      for _ in 0..<2 where advance() { retired.advances += 1 }
+      let advances = retired.advances
+      let gone = retired.objects.filter { $0.until <= advances }
+      retired.objects.removeAll { $0.until <= advances }
+      hasRetired.store(!retired.objects.isEmpty, ordering: .relaxed)
+      return gone.count
+    }
+    _ = gone
+  }
+
+  /// Begins a new epoch if nobody reads in the one before the present.
+  private func advance() -> Bool {
+    let present = epoch.load(ordering: .relaxed)
+    for stripe in 0..<ReadSections.stripeCount {
+      let counter = ReadSections.counter(stripe: stripe, epoch: 1 - present)
+      if unsafe counters[counter].load(ordering: .sequentiallyConsistent) != 0 { return false }
+    }
+    epoch.store(1 - present, ordering: .sequentiallyConsistent)
+    return true
+  }
+}
