@@ -97,4 +97,21 @@ import Testing
       #expect(try files.information(directory)?.isDirectory == true)
     }
   }
+
+  @Test func allocatedSpaceReadsAsZerosAndKeepsWhatWasThere() throws {
+    try withTemporaryDirectory { directory in
+      let system = POSIXFileSystem()
+      let file = try system.open(directory + "/space", .create)
+      try file.write([1, 2, 3], at: 0)
+      try file.allocate(sizeBytes: 10_000)
+      #expect(try file.size() == 10_000)
+      #expect(try file.read(count: 5, at: 0) == [1, 2, 3, 0, 0])
+      try file.allocate(sizeBytes: 100)
+      #expect(try file.size() == 10_000, "it never shrinks")
+      #expect(try system.availableBytes(directory) > 0)
+      #expect(throws: StorageError.self) { try system.availableBytes(directory + "/none") }
+      let error = #expect(throws: StorageError.self) { try file.allocate(sizeBytes: 1 << 60) }
+      #expect(error?.kind == .full)
+    }
+  }
 }

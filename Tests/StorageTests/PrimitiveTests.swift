@@ -50,4 +50,24 @@ import Testing
       }
     }
   }
+
+  @Test func aConditionWakesThoseWhoWaitForIt() throws {
+    let monitor = Monitor(0)
+    let condition = Condition()
+    let thread = try BackgroundThread(name: "condition") {
+      monitor.wait(for: condition) { $0 == 1 ? () : nil }
+      monitor.withLock { $0 = 2 }
+      monitor.broadcast()
+    }
+    monitor.withLock { $0 = 1 }
+    condition.broadcast()
+    let value: Int = monitor.wait { $0 == 2 ? $0 : nil }
+    thread.join()
+    #expect(value == 2)
+  }
+
+  @Test func durationsNeverGoBack() {
+    let first = MonotonicClock.nowNanoseconds()
+    #expect(MonotonicClock.nowNanoseconds() >= first)
+  }
 }

@@ -214,6 +214,51 @@ import WriteAheadLog
       report.damages.map(\.byteOffset)
         == [2, 5, 9].map { positions[$0 - 1].byteOffset - 32 }, "where the frames begin")
   }
+
+  /// Two logs that were one: the same store, the same LSNs, the same lengths, other records.
+  @Test func aSegmentOfAnotherTimelineIsFoundOut() throws {
+    let files = SimulatedFileSystem()
+    var log = try open(files)
+    try append(log, 0..<2)
+    try log.close()
+    let other = files.restarted()
+    func goOn(_ disk: SimulatedFileSystem, with number: Int) throws {
+      log = try open(disk)
+      for _ in 0..<5 { try append(log, number..<number + 1) }
+      try log.close()
+    }
+    try goOn(files, with: 7)
+    try goOn(other, with: 8)
+    let last = try #require(log.segmentList.last)
+    for name in ["00000001.log", "00000002.log", last.fileName].map({ "/log/" + $0 }) {
+      let disk = files.restarted()
+      if name.hasSuffix(last.fileName) {
+        // Of a segment that is first and last only the start of the log says that it is another.
+        let cleaned = try open(disk)
+        #expect(try cleaned.removeSegments(upTo: .max).count == last.number - 1)
+        try cleaned.close()
+      }
+      disk.overwrite(name, with: try #require(other.bytes(of: name)))
+      _ = try disk.removeFile("/log/DURABLE")
+      #expect(throws: WriteAheadLogError.self, "\(name)") { try open(disk) }
+    }
+  }
+
+  @Test func aRecordOfAnotherSegmentIsNotTaken() throws {
+    let files = SimulatedFileSystem()
+    let log = try open(files)
+    let positions = try append(log, 0..<9)
+    let (from, to) = ("/log/00000001.log", "/log/00000002.log")
+    let source = try #require(files.bytes(of: from))
+    let target = try #require(files.bytes(of: to))
+    files.overwrite(to, with: Array(target[..<4096] + source[4096...]))
+    let position = try #require(positions.first { $0.segment == 2 })
+    let twin = try #require(positions.first { $0.segment == 1 })
+    #expect(position.byteOffset == twin.byteOffset)
+    #expect(throws: WriteAheadLogError.self) { try log.read(at: position) { lsn, _ in lsn } }
+    #expect(throws: WriteAheadLogError.self) { try contents(log, from: 1) }
+    #expect(try log.verify().damages.count == 1)
+  }
 }
 
 extension LogVerification {

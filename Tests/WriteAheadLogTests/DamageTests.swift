@@ -75,12 +75,17 @@ import WriteAheadLog
     bytes[4096 + 48] ^= 1
     let disk = files.restarted()
     disk.overwrite(path, with: bytes)
-    let error = #expect(throws: WriteAheadLogError.self) {
-      try WriteAheadLog.open(directory: "/log", fileSystem: disk, options: options)
-    }
-    guard case .corrupt(path, 4096, _) = error else {
-      Issue.record("\(String(describing: error))")
-      return
+    // With the mark, and with nothing but the later frame to prove it.
+    for isMarked in [true, false] {
+      if !isMarked { _ = try disk.removeFile("/log/DURABLE") }
+      let error = #expect(throws: WriteAheadLogError.self) {
+        try WriteAheadLog.open(
+          directory: "/log", fileSystem: disk.restarted(), options: options)
+      }
+      guard case .corrupt(path, 4096, _) = error else {
+        Issue.record("\(String(describing: error))")
+        return
+      }
     }
   }
 
@@ -113,6 +118,23 @@ import WriteAheadLog
     #expect(files.calls == calls)
     #expect(try log.read(at: receipt.positions[0]) { lsn, _ in lsn } == 1)
     #expect(log.readableLSN == 1)
+  }
+
+  /// A process that is killed in the last sync leaves a mark of the close that may not survive.
+  @Test func aCloseThatWasNotSyncedIsMadeDurableByTheNextOpening() throws {
+    let files = SimulatedFileSystem()
+    let log = try WriteAheadLog.open(directory: "/log", fileSystem: files, options: options)
+    _ = try log.append(LogRecords([[1]]))
+    let killed = Lock<SimulatedFileSystem?>(nil)
+    files.beforeSynchronizing { killed.withLock { $0 = files.restarted() } }
+    try log.close()
+    let disk = try #require(killed.withLock { $0 })
+    let next = try WriteAheadLog.open(directory: "/log", fileSystem: disk, options: options)
+    #expect(next.readableLSN == 2 && next.recovery.wasCleanlyClosed)
+    for seed in 0..<20 as Range<UInt64> {
+      let records = try recoveredRecords(disk.crashed(seed: seed), options: options)
+      #expect(records == [[1]], "seed \(seed)")
+    }
   }
 
   @Test func intervalDurabilitySyncsInTheBackground() throws {
