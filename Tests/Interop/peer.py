@@ -14,7 +14,7 @@ from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import CommitFailedException, ValidationException
 from pyiceberg.expressions import (
     And, EqualTo, GreaterThan, GreaterThanOrEqual, In, IsNaN, IsNull, LessThan, LessThanOrEqual, Not, NotEqualTo,
-    NotIn, NotNaN, NotNull, NotStartsWith, StartsWith)
+    NotIn, NotNaN, NotNull, NotStartsWith, Or, StartsWith)
 from pyiceberg.expressions import literals
 from pyiceberg.expressions.visitors import bind
 from pyiceberg.io.pyarrow import expression_to_pyarrow, schema_to_pyarrow
@@ -142,8 +142,18 @@ def literal(value, kind, arrow):
     return literals.literal(values.scalar(value, arrow))
 
 
+def leaves(condition):
+    """The conditions on single columns that a condition is made of."""
+    if condition[0] in ("and", "or", "not"):
+        return [leaf for part in condition[1:] for leaf in leaves(part)]
+    return [condition]
+
+
 def expression(condition, schema):
     """PyIceberg's expression for [column, operator, value] or ["and" | "or" | "not", conditions...]."""
+    if condition[0] in ("and", "or", "not"):
+        parts = [expression(part, schema) for part in condition[1:]]
+        return Not(parts[0]) if condition[0] == "not" else (And if condition[0] == "and" else Or)(*parts)
     name, operator, *rest = condition
     kind = schema.find_type(name)
     arrow = schema_to_pyarrow(schema).field(name).type
@@ -158,6 +168,10 @@ def expression(condition, schema):
 
 def sql(condition, schema):
     """The same for DuckDB."""
+    if condition[0] == "not":
+        return f"NOT ({sql(condition[1], schema)})"
+    if condition[0] in ("and", "or"):
+        return "(" + f") {condition[0]} (".join(sql(part, schema) for part in condition[1:]) + ")"
     name, operator, *rest = condition
     arrow = schema_to_pyarrow(schema).field(name).type
 
@@ -230,9 +244,9 @@ def filters(folder, table, conditions, engines=("pyiceberg", "duckdb"), scan_eac
         return {row[0] for row in duckdb().execute(f"SELECT id FROM {source} WHERE {text}").fetchall()}
 
     for index, condition in enumerate(conditions):
-        name, operator = condition[:2]
-        kind = schema.find_type(name)
-        floating = isinstance(kind, (kinds.FloatType, kinds.DoubleType))
+        name, operator = condition[:2] if condition[0] not in ("and", "or", "not") else (None, None)
+        used = [schema.find_type(leaf[0]) for leaf in leaves(condition)]
+        floating = isinstance(used[0], (kinds.FloatType, kinds.DoubleType))
         try:
             text = sql(condition, schema)
             matching = ask("everything", text)
@@ -246,7 +260,7 @@ def filters(folder, table, conditions, engines=("pyiceberg", "duckdb"), scan_eac
                 # To PyIceberg no comparison with NaN holds, but for !=.
                 missed = matching - lost - planned(table, wanted, known)
                 # Arrow has no kernels for UUIDs, so PyIceberg can only plan by them.
-                if index % scan_each == 0 and not isinstance(kind, kinds.UUIDType):
+                if index % scan_each == 0 and not any(isinstance(kind, kinds.UUIDType) for kind in used):
                     chosen = everything.filter(expression_to_pyarrow(bind(schema, wanted, True), schema))
                     missed |= set(chosen.column("id").to_pylist()) ^ scanned(table, wanted)
                 answer["pyiceberg misses"] = sorted(missed)

@@ -166,14 +166,16 @@ enum AllTypes {
 
   /// Rows with any values; the seed decides.
   static func random(
-    _ count: Int, firstID: Int64 = 0, seed: UInt64, _ columns: [Sample] = columns
+    _ count: Int, firstID: Int64 = 0, seed: UInt64, hasNulls: Bool = true,
+    _ columns: [Sample] = columns
   ) -> [JSONValue] {
     var generator = SeededGenerator(seed: seed)
     return (0..<count).map { row in
       .array(
         [.integer(firstID + Int64(row))]
           + columns.map { sample in
-            generator.oneIn(6) ? .null : sample.values[generator.below(sample.values.count)]
+            hasNulls && generator.oneIn(6)
+              ? .null : sample.values[generator.below(sample.values.count)]
           })
     }
   }

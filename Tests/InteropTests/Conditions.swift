@@ -2,16 +2,19 @@ import Iceberg
 import JSON
 import TestSupport
 
-/// A condition on one column, for us and for the peers.
+/// A condition on one column or, made of others, on several: for us and for the peers.
 struct Condition: CustomStringConvertible {
   var sample: AllTypes.Sample
+  /// The test of the column; or `and`, `or` or `not` of the parts.
   var comparison: String
   var operands: [JSONValue] = []
+  var parts: [Condition] = []
 
   var description: String { json.text() }
 
   /// [column, operator, operand], as `peer.py` takes it.
   var json: JSONValue {
+    guard parts.isEmpty else { return .array([.string(comparison)] + parts.map(\.json)) }
     var parts: [JSONValue] = [.string(sample.name), .string(comparison)]
     if comparison.hasSuffix("in") {
       parts.append(.array(operands))
@@ -25,6 +28,9 @@ struct Condition: CustomStringConvertible {
     let name = sample.name
     let literals = operands.compactMap { Canonical.literal($0, sample.type) }
     switch comparison {
+    case "and": return .and(parts.map(\.expression))
+    case "or": return .or(parts.map(\.expression))
+    case "not": return .not(parts[0].expression)
     case "is null": return .isNull(name)
     case "is not null": return .notNull(name)
     case "is nan": return .isNaN(name)
@@ -41,6 +47,28 @@ struct Condition: CustomStringConvertible {
     "<": .less, "<=": .lessOrEqual, "=": .equal, "!=": .notEqual, ">=": .greaterOrEqual,
     ">": .greater,
   ]
+
+  /// Whether the condition holds for a row, by plain comparison of integers.
+  ///
+  /// - Precondition: the column is one of integers, days or times.
+  func holds(_ row: JSONValue, _ columns: [AllTypes.Sample]) -> Bool {
+    guard let index = columns.firstIndex(where: { $0.name == sample.name }),
+      let value = row.arrayValue?[index + 1].int64Value
+    else { return comparison == "is null" }
+    let others = operands.compactMap(\.int64Value)
+    switch comparison {
+    case "is null": return false
+    case "is not null": return true
+    case "in": return others.contains(value)
+    case "not in": return !others.contains(value)
+    case "<": return value < others[0]
+    case "<=": return value <= others[0]
+    case "=": return value == others[0]
+    case "!=": return value != others[0]
+    case ">=": return value >= others[0]
+    default: return value > others[0]
+    }
+  }
 
   /// Every test of a column with each of its values. NaN is no operand: PyIceberg finds nothing
   /// equal to it, DuckDB and we do.
@@ -78,5 +106,21 @@ struct Condition: CustomStringConvertible {
     var conditions = all(sample, seed: seed)
     conditions.shuffle(using: &generator)
     return Array(conditions.prefix(count))
+  }
+
+  /// A condition on any of the columns, up to so many levels deep.
+  static func random(
+    _ columns: [AllTypes.Sample], depth: Int, _ generator: inout SeededGenerator
+  ) -> Condition {
+    let sample = columns[generator.below(columns.count)]
+    guard depth > 0, !generator.oneIn(4) else {
+      let all = all(sample, seed: generator.next())
+      return all[generator.below(all.count)]
+    }
+    let kind = ["and", "or", "and", "or", "not"][generator.below(5)]
+    let parts = (0..<(kind == "not" ? 1 : 2)).map { _ in
+      random(columns, depth: depth - 1, &generator)
+    }
+    return Condition(sample: sample, comparison: kind, parts: parts)
   }
 }

@@ -49,8 +49,7 @@ import Testing
       arguments["folder"] = warehouse
       arguments["table"] = "features.readings"
       arguments["catalog_name"] = "fstore"
-      let peer = try peer ?? Peer.shared.get()
-      return try peer.call(function, arguments)
+      return try peer?.call(function, arguments) ?? Peer.call(function, arguments)
     }
 
     /// The values of all rows, as each engine reads them.

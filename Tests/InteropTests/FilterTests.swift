@@ -1,6 +1,7 @@
 import Columnar
 import Iceberg
 import JSON
+import TestSupport
 import Testing
 
 /// A filter finds the same rows whether files, row groups and partitions are skipped by it or not:
@@ -21,7 +22,7 @@ import Testing
     let table = try fixture.create("db.t", AllTypes.schema([sample]))
     let files = try Self.files([sample]).flatMap { try table.writing($0) }
     _ = try table.newAppend(files).commit()
-    let skipped = try fixture.expectSameAnswers("db.t", Condition.some(36, sample, seed: 21))
+    let skipped = try fixture.expectSameAnswers("db.t", Condition.some(24, sample, seed: 21))
     // Narrow bounds do skip files: this is no test of filters that read all.
     #expect(skipped > 20)
   }
@@ -32,8 +33,46 @@ import Testing
     try fixture.createByPeer("db.t", AllTypes.schema([sample]))
     for rows in Self.files([sample]) { try fixture.appendByPeer("db.t", rows) }
     let skipped = try fixture.expectSameAnswers(
-      "db.t", Condition.some(20, sample, seed: 22), engines: ["duckdb"])
+      "db.t", Condition.some(24, sample, seed: 22), engines: [])
     #expect(skipped > 20)
+  }
+
+  /// Tables of any columns under any partitioning that all engines understand, and conditions that
+  /// are made of others. Floats are left out, whose NaN no two engines compare alike, and so is
+  /// PyIceberg of tables with nulls: it fails where such a condition meets a null partition value.
+  @Test(arguments: UInt64(1)...10)
+  func anyFilterOnAnyTable(_ seed: UInt64) throws {
+    var generator = SeededGenerator(seed: seed)
+    let candidates = PartitionCase.all.filter {
+      $0.readers.count == 2 && $0.sample.type != .float && $0.sample.type != .double
+        && ![.void, .year, .month].contains($0.transform)
+    }
+    let hasNulls = seed % 2 == 0
+    let engines = hasNulls ? ["duckdb"] : ["pyiceberg", "duckdb"]
+    var columns: [AllTypes.Sample] = []
+    var fields: [PartitionField] = []
+    while columns.count < 3 {
+      let partition = candidates[generator.below(candidates.count)]
+      guard !columns.contains(where: { $0.name == partition.sample.name }) else { continue }
+      columns.append(partition.sample)
+      guard !generator.oneIn(3) else { continue }
+      fields.append(
+        PartitionField(
+          sourceID: Int32(columns.count + 1), fieldID: Int32(1000 + fields.count),
+          name: "p\(fields.count)", transform: partition.transform))
+    }
+    let fixture = try InteropFixture()
+    var table = try fixture.create(
+      "db.t", AllTypes.schema(columns), spec: PartitionSpec(fields: fields))
+    for append in 0..<3 {
+      let rows = AllTypes.random(
+        8, firstID: Int64(append * 8), seed: generator.next(), hasNulls: hasNulls, columns)
+      table = try table.appending(rows)
+    }
+    let conditions = (0..<16).map { _ in Condition.random(columns, depth: 3, &generator) }
+    try fixture.expectSameAnswers("db.t", conditions, engines: engines)
+    try fixture.optimize("db.t")
+    try fixture.expectSameAnswers("db.t", conditions, engines: engines)
   }
 }
 

@@ -22,8 +22,9 @@ final class Peer: @unchecked Sendable {
 
   static let hint: Comment = "'scripts/bootstrap --peers' installs PyIceberg and DuckDB"
 
-  /// The process of all tests; it ends with its input, when the tests do.
-  static let shared = Result { try Peer() }
+  /// The processes of all tests, one a core of a small machine; they end with their input, when the
+  /// tests do.
+  private static let shared = (0..<2).map { _ in Result { try Peer() } }
 
   // Unchecked: everything below is used under the lock only.
   private let lock = NSLock()
@@ -45,10 +46,11 @@ final class Peer: @unchecked Sendable {
     process.waitUntilExit()
   }
 
-  /// Calls a function of `peer.py` in the shared process.
+  /// Calls a function of `peer.py` in a shared process, the same one for the same folder.
   @discardableResult
   static func call(_ name: String, _ arguments: JSONObject) throws -> JSONValue {
-    try shared.get().call(name, arguments)
+    let index = abs((arguments["folder"]?.hashValue ?? 0) % shared.count)
+    return try shared[index].get().call(name, arguments)
   }
 
   @discardableResult
