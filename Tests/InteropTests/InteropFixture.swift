@@ -32,11 +32,12 @@ final class InteropFixture: Sendable {
   /// A table that we create.
   func create(
     _ name: String, _ schema: TableSchema, spec: PartitionSpec = .unpartitioned,
-    properties: [String: String] = [:]
+    properties: [String: String] = [:], formatVersion: Int = 2
   ) throws -> Table {
     try catalog.createTable(
       try TableIdentifier(name),
-      TableDefinition(schema: schema, partitionSpec: spec, properties: properties))
+      TableDefinition(
+        schema: schema, partitionSpec: spec, properties: properties, formatVersion: formatVersion))
   }
 
   /// A table that PyIceberg creates.

@@ -39,6 +39,30 @@ import Testing
       ])
   }
 
+  /// PyIceberg 0.12 reads version 3 but does not write it; DuckDB 1.5.5 knows no timestamptz_ns.
+  @Test func everyTypeOfVersion3() throws {
+    let fixture = try InteropFixture()
+    let nanoseconds: [JSONValue] = [-1, 0, 1_709_164_800_000_000_001]
+    let columns =
+      AllTypes.columns + [.init(name: "c_nanos", type: .timestampNs, values: nanoseconds)]
+    let all = columns + [.init(name: "c_nanostz", type: .timestamptzNs, values: nanoseconds)]
+    for (name, columns) in [("db.t", columns), ("db.all", all)] {
+      let table = try fixture.create(name, AllTypes.schema(columns), formatVersion: 3)
+      let rows = AllTypes.random(20, seed: 15, columns)
+      let more = AllTypes.random(20, firstID: 20, seed: 16, columns)
+      try table.appending(rows).appending(more)
+      #expect(try fixture.load(name).metadata.nextRowID == 40)
+      if name == "db.t" {
+        try fixture.expectRows(name, rows + more, columns: columns)
+      } else {
+        expectSame(try fixture.load(name).rows(), rows + more, name, #_sourceLocation)
+        expectSame(
+          try fixture.read("pyiceberg", name),
+          AllTypes.asPyIcebergHasThem(rows + more, columns), name, #_sourceLocation)
+      }
+    }
+  }
+
   /// Days and moments at the ends of their integers, five million and 292,000 years away. To DuckDB
   /// the last ones are infinite, so it is not asked.
   @Test func theEndsOfTime() throws {
