@@ -92,29 +92,55 @@ extension WriteAheadLog {
   /// Fills the next segment now, unless there is one, or the log has no room for it: what the thread
   /// behind the log does when the last segment is half full.
   public func prepareNextSegment() {
-    let capacity = options.segmentCapacityBytes
-    guard !options.isReadOnly, spare.withLock({ $0 == nil }) else { return }
-    let monitor = self.monitor
-    do {
-      try checkLimit(capacity)
-      try checkSpace(capacity, isMaintenance: false)
-      let blank = try BlankSegment.prepare(
-        capacityBytes: capacity, directory: directory, fileSystem: fileSystem,
-        isStopped: { monitor.withLock { $0.isClosing || $0.isClosed || $0.failure != nil } })
-      let surplus = spare.withLock { spare -> BlankSegment? in
-        if spare != nil { return blank }
-        spare = blank
+    guard let preparation = preparation() else { return }
+    if let blank = preparation.run() { keep(blank) }
+  }
+
+  /// What it takes to fill the next segment without holding the log.
+  private struct Preparation {
+    let capacityBytes: Int
+    let directory: String
+    let fileSystem: any FileSystem
+    let monitor: Monitor<LogState>
+
+    func run() -> BlankSegment? {
+      do throws(StorageError) {
+        return try BlankSegment.prepare(
+          capacityBytes: capacityBytes, directory: directory, fileSystem: fileSystem,
+          isStopped: { monitor.withLock { $0.isClosing || $0.isClosed || $0.failure != nil } })
+      } catch {
+        // The segment will be filled when it is needed, and if that fails too an append says why.
+        monitor.withLock { $0.statistics.failedPreparations += 1 }
         return nil
       }
-      surplus?.discard(fileSystem)
-    } catch {
-      // The segment will be filled when it is needed, and if that fails too an append says why.
-      monitor.withLock { $0.statistics.failedPreparations += 1 }
     }
   }
 
+  private func preparation() -> Preparation? {
+    let capacity = options.segmentCapacityBytes
+    guard !options.isReadOnly, spare.withLock({ $0 == nil }) else { return nil }
+    do {
+      try checkLimit(capacity)
+      try checkSpace(capacity, isMaintenance: false)
+      return Preparation(
+        capacityBytes: capacity, directory: directory, fileSystem: fileSystem, monitor: monitor)
+    } catch {
+      monitor.withLock { $0.statistics.failedPreparations += 1 }
+      return nil
+    }
+  }
+
+  private func keep(_ blank: BlankSegment) {
+    let surplus = spare.withLock { spare -> BlankSegment? in
+      if spare != nil { return blank }
+      spare = blank
+      return nil
+    }
+    surplus?.discard(fileSystem)
+  }
+
   func startPreparing() throws(StorageError) {
-    let (monitor, wanted) = (self.monitor, spareWanted)
+    let (monitor, wanted, fileSystem) = (self.monitor, spareWanted, self.fileSystem)
     let thread = try BackgroundThread(name: "fstore-segments") { [weak self] in
       while monitor.wait(
         for: wanted,
@@ -125,8 +151,9 @@ extension WriteAheadLog {
           return true
         })
       {
-        guard let self else { return }
-        self.prepareNextSegment()
+        // The log is not held while this takes its time: who lets go of it lets go of its lock.
+        guard let preparation = self?.preparation(), let blank = preparation.run() else { continue }
+        if let self { self.keep(blank) } else { blank.discard(fileSystem) }
       }
     }
     threads.withLock { $0.append(thread) }
