@@ -11,6 +11,8 @@ final class IndexShard: Sendable {
     /// Slots that do not end a search: keys, and removed ones.
     var usedCount = 0
     var groups: [UInt32: OnlineStore.GroupStatistics] = [:]
+    /// What the keys' newest records take in the log, about.
+    var liveBytes = 0
   }
 
   private let state: Lock<State>
@@ -24,6 +26,22 @@ final class IndexShard: Sendable {
   init() {
     let table = IndexTable(capacity: IndexShard.initialCapacity)
     state = Lock(State(table: table))
+    current = unsafe Atomic(UInt(bitPattern: table.view))
+  }
+
+  /// The shard as a checkpoint has it.
+  init(_ content: CheckpointFile.Shard) {
+    let count = content.entries.count / 2
+    let table = IndexTable(
+      capacity: max(count * 3 / 2 + 1, IndexShard.initialCapacity))
+    for index in stride(from: 0, to: count * 2, by: 2) {
+      let tag = content.entries[index]
+      table.fill(table.vacancy(for: tag), tag, content.entries[index + 1])
+    }
+    state = Lock(
+      State(
+        table: table, count: count, usedCount: count, groups: content.groups,
+        liveBytes: content.liveBytes))
     current = unsafe Atomic(UInt(bitPattern: table.view))
   }
 

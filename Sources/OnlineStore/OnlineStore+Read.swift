@@ -28,6 +28,8 @@ public struct RecordView: ~Escapable {
     get { entry.row }
   }
 
+  var sizeBytes: Int { entry.bytes.byteCount }
+
   /// A copy that outlives the read.
   public var stored: StoredEntry? {
     LogEntry(decoding: entry.bytes).map { StoredEntry(lsn: lsn, entry: $0) }
@@ -99,15 +101,25 @@ extension OnlineStore {
   private func withRecord<Result>(
     _ tag: UInt64, groupID: UInt32, key: RawSpan, _ body: (RecordView) -> Result
   ) throws(OnlineStoreError) -> Result? {
-    let table = shard(tag).view
-    var slot = table.start(tag)
-    while let found = table.next(tag, from: slot) {
-      if let result = try withRecord(at: found.position, groupID: groupID, key: key, body) {
-        return result
+    var attempts = 0
+    while true {
+      do throws(OnlineStoreError) {
+        let table = shard(tag).view
+        var slot = table.start(tag)
+        while let found = table.next(tag, from: slot) {
+          if let result = try withRecord(at: found.position, groupID: groupID, key: key, body) {
+            return result
+          }
+          slot = table.after(found.slot)
+        }
+        return nil
+      } catch {
+        // Cleaning has moved the record between our looks at the index and at the log; the index knows
+        // where it is now.
+        attempts += 1
+        guard case .log(.removed) = error, attempts < 16 else { throw error }
       }
-      slot = table.after(found.slot)
     }
-    return nil
   }
 
   /// The record at a position if it is the key's. Inside a read section.
@@ -161,7 +173,7 @@ extension OnlineStore {
       let record = try withRecord(at: found.position, groupID: groupID, key: key) { record in
         Candidate(
           groupID: groupID, eventTime: record.eventTime, isTombstone: record.isTombstone,
-          lsn: record.lsn, position: found.position)
+          lsn: record.lsn, position: found.position, sizeBytes: record.sizeBytes)
       }
       if let record { return Found(slot: found.slot, record: record) }
       slot = table.after(found.slot)

@@ -23,6 +23,12 @@ extension OnlineStore {
     public var indexedKeys: Int
     /// What the index takes in memory; at most 24 bytes a key beyond the first thousands.
     public var indexBytes: Int
+    /// What the newest records of all keys take in the log, about.
+    public var liveBytes: Int
+    /// Bytes of log that the next opening reads, were the process to end now.
+    public var bytesSinceCheckpoint: Int
+    /// Why the last checkpoint failed; nil when it did not.
+    public var checkpointFailure: OnlineStoreError?
     public var lastLSN: LogSequenceNumber
     public var durableLSN: LogSequenceNumber
     public var segmentCount: Int
@@ -30,17 +36,20 @@ extension OnlineStore {
   }
 
   public var statistics: Statistics {
-    var (keys, bytes) = (0, 0)
+    var (keys, bytes, live) = (0, 0, 0)
     var groups: [UInt32: GroupStatistics] = [:]
     for shard in shards {
       shard.withLock { state in
         keys += state.count
         bytes += state.table.capacity * 16
+        live += state.liveBytes
         for (id, group) in state.groups { groups[id, default: .init()].add(group) }
       }
     }
     return Statistics(
-      groups: groups, indexedKeys: keys, indexBytes: bytes, lastLSN: log.lastLSN,
-      durableLSN: log.durableLSN, segmentCount: log.segmentCount, logBytes: log.sizeBytes)
+      groups: groups, indexedKeys: keys, indexBytes: bytes, liveBytes: live,
+      bytesSinceCheckpoint: checkpointer.pendingBytes, checkpointFailure: checkpointer.failure,
+      lastLSN: log.lastLSN, durableLSN: log.durableLSN, segmentCount: log.segmentCount,
+      logBytes: log.sizeBytes)
   }
 }

@@ -4,6 +4,9 @@ public import WriteAheadLog
 
 public struct OnlineStoreOptions: Hashable, Sendable {
   public var log = WriteAheadLogOptions()
+  /// A checkpoint of the index is written after so many bytes of log, and on closing when at least a
+  /// sixteenth of that has come: it bounds what opening has to read.
+  public var checkpointIntervalBytes = 256 << 20
 
   public init() {}
 }
@@ -20,46 +23,120 @@ public final class OnlineStore: Sendable {
   let clock: any WallClock
   let hasher: KeyHash
   let shards: [IndexShard]
-  let sections = ReadSections()
-  private let lastWriteTime = Lock<Int64>(.min)
+  let directory: String
+  let fileSystem: any FileSystem
+  let sections: ReadSections
+  /// Appends that may not be indexed yet.
+  let appending = ReadSections()
+  /// The LSN of the last checkpoint; held while one is taken.
+  let checkpointing: Lock<LogSequenceNumber>
+  let lastWriteTime: Lock<Int64>
+  let checkpointer: Checkpointer
+  /// One thread cleans at a time.
+  let cleaning = Lock(())
+  private let options: OnlineStoreOptions
   /// The log's segments as memory, and where readers find them.
   private let memory: Lock<LogMemory>
   private let memoryView: Atomic<UInt>
 
-  private static let shardCount: UInt64 = 64
+  static let shardCount = 64
 
+  /// Opens the store: loads the last checkpoint of the index and reads the log after it, or all of it
+  /// when there is none.
   public static func open(
     directory: String, fileSystem: any FileSystem, clock: any WallClock,
     options: OnlineStoreOptions = .init()
   ) throws(OnlineStoreError) -> OnlineStore {
-    let log: WriteAheadLog
-    do {
-      log = try WriteAheadLog.open(
-        directory: directory, fileSystem: fileSystem, options: options.log)
-    } catch { throw .log(error) }
-    let store = OnlineStore(log: log, clock: clock)
-    try store.rebuild()
+    for _ in 0..<attempts {
+      let loaded = try load(directory, fileSystem)
+      if let checkpoint = loaded.checkpoint,
+        let store = try open(
+          loaded, after: checkpoint.lsn, directory, fileSystem, clock, options)
+      {
+        return store
+      }
+      // A reader's checkpoint may have been replaced, and the log before it removed, meanwhile.
+      if !options.log.isReadOnly || loaded.checkpoint == nil { break }
+    }
+    guard let store = try open(empty, after: nil, directory, fileSystem, clock, options) else {
+      preconditionFailure("an index without a checkpoint fits every log")
+    }
     return store
   }
 
-  private init(log: WriteAheadLog, clock: any WallClock) {
+  /// How often a reader begins again because a writer has cleaned under its eyes.
+  private static let attempts = 8
+
+  /// nil when the checkpoint does not fit the log.
+  private static func open(
+    _ loaded: Loaded, after lsn: LogSequenceNumber?, _ directory: String,
+    _ fileSystem: any FileSystem, _ clock: any WallClock, _ options: OnlineStoreOptions
+  ) throws(OnlineStoreError) -> OnlineStore? {
+    let log: WriteAheadLog
+    do throws(WriteAheadLogError) {
+      log = try WriteAheadLog.open(
+        directory: directory, fileSystem: fileSystem, options: options.log,
+        from: lsn.map { $0 + 1 }
+      ) { _, _, _ in true }
+    } catch {
+      if lsn != nil, case .removed = error { return nil }
+      throw .log(error)
+    }
+    if let checkpoint = loaded.checkpoint {
+      let first = log.segmentList.first?.number ?? 0
+      guard checkpoint.store == log.store, checkpoint.firstSegment >= first else {
+        do { try log.close() } catch { throw .log(error) }
+        return nil
+      }
+    }
+    let store = OnlineStore(log, loaded, directory, fileSystem, clock, options)
+    try store.replay(from: lsn.map { $0 + 1 } ?? log.firstLSN)
+    if !options.log.isReadOnly { try store.startCheckpointer() }
+    return store
+  }
+
+  private init(
+    _ log: WriteAheadLog, _ loaded: Loaded, _ directory: String, _ fileSystem: any FileSystem,
+    _ clock: any WallClock, _ options: OnlineStoreOptions
+  ) {
+    self.options = options
+    checkpointer = Checkpointer(intervalBytes: options.checkpointIntervalBytes)
     self.log = log
     self.clock = clock
-    hasher = KeyHash(seed: .random(in: .min ... .max))
-    shards = (0..<OnlineStore.shardCount).map { _ in IndexShard() }
+    self.directory = directory
+    self.fileSystem = fileSystem
+    hasher = KeyHash(seed: loaded.checkpoint?.seed ?? .random(in: .min ... .max))
+    sections = ReadSections()
+    checkpointing = Lock(loaded.checkpoint?.lsn ?? 0)
+    lastWriteTime = Lock(loaded.checkpoint?.lastWriteTime ?? .min)
+    shards = loaded.shards
     let memory = log.memory()
     self.memory = Lock(memory)
     memoryView = unsafe Atomic(UInt(bitPattern: memory.view))
   }
 
-  private func rebuild() throws(OnlineStoreError) {
+  deinit { checkpointer.requestStop() }
+
+  private func startCheckpointer() throws(OnlineStoreError) {
+    do throws(StorageError) {
+      try checkpointer.start { [weak self] in
+        guard let self else { return false }
+        self.checkpointer.run { () throws(OnlineStoreError) in _ = try self.checkpoint() }
+        return true
+      }
+    } catch { throw .log(.storage(error)) }
+  }
+
+  /// Indexes the log's records from `lsn` on.
+  private func replay(from lsn: LogSequenceNumber) throws(OnlineStoreError) {
     var failure: OnlineStoreError?
     do {
-      try log.replay(from: log.firstLSN) { lsn, position, payload in
+      try log.replay(from: lsn) { lsn, position, payload in
         guard let view = LogEntry.View(payload) else {
           failure = .malformedEntry(position)
           return false
         }
+        checkpointer.noteAppended(bytes: payload.byteCount)
         let written = view.writeTime
         lastWriteTime.withLock { $0 = max($0, written) }
         do throws(OnlineStoreError) {
@@ -79,14 +156,18 @@ public final class OnlineStore: Sendable {
   public func append(
     _ entries: [LogEntry]
   ) throws(OnlineStoreError) -> ClosedRange<LogSequenceNumber> {
+    let section = appending.begin()
+    defer { appending.end(section) }
     let writeTime = nextWriteTime()
     var records = LogRecords()
+    var sizeBytes = 0
     for entry in entries {
       guard entry.key.count <= LogEntry.keyLimitBytes else {
         throw .keyTooLong(sizeBytes: entry.key.count)
       }
       var stamped = entry
       stamped.writeTime = writeTime
+      sizeBytes += LogEntry.headerBytes + entry.key.count + entry.row.count
       records.append { stamped.encode(into: &$0) }
     }
     let receipt: AppendReceipt
@@ -95,10 +176,12 @@ public final class OnlineStore: Sendable {
     for (offset, entry) in entries.enumerated() where entry.kind != .control {
       let candidate = Candidate(
         groupID: entry.groupID, eventTime: entry.eventTime, isTombstone: entry.kind == .tombstone,
-        lsn: receipt.lsns.lowerBound + Int64(offset), position: receipt.positions[offset])
+        lsn: receipt.lsns.lowerBound + Int64(offset), position: receipt.positions[offset],
+        sizeBytes: LogEntry.headerBytes + entry.key.count + entry.row.count)
       try index(candidate, key: entry.key.rawSpan)
     }
     sections.reclaim()
+    checkpointer.noteAppended(bytes: sizeBytes)
     return receipt.lsns
   }
 
@@ -136,7 +219,15 @@ public final class OnlineStore: Sendable {
     return (entries, next)
   }
 
+  /// Closes the log, after a checkpoint if that makes the next opening faster. Closing twice does
+  /// nothing; reads go on.
   public func close() throws(OnlineStoreError) {
+    checkpointer.stop()
+    if !options.log.isReadOnly,
+      checkpointer.pendingBytes >= options.checkpointIntervalBytes / 16
+    {
+      checkpointer.run { () throws(OnlineStoreError) in _ = try checkpoint() }
+    }
     do { try log.close() } catch { throw .log(error) }
   }
 
@@ -144,7 +235,7 @@ public final class OnlineStore: Sendable {
 
   func shard(_ tag: UInt64) -> IndexShard {
     // The high bits choose the slot in the shard.
-    shards[Int(truncatingIfNeeded: tag & (OnlineStore.shardCount - 1))]
+    shards[Int(truncatingIfNeeded: tag & UInt64(OnlineStore.shardCount - 1))]
   }
 
   /// The log as memory. Only inside a read section, and valid until its end.
@@ -157,14 +248,21 @@ public final class OnlineStore: Sendable {
   }
 
   /// Makes the position's segment readable as memory.
-  private func cover(_ position: LogPosition) {
+  func cover(_ position: LogPosition) {
     memory.withLock { memory in
-      guard unsafe !memory.view.pointee.covers(position) else { return }
-      let old = memory
-      memory = log.memory()
-      unsafe memoryView.store(UInt(bitPattern: memory.view), ordering: .sequentiallyConsistent)
-      sections.retire(old)
+      if unsafe memory.view.pointee.covers(position) { return }
+      refresh(&memory)
     }
+  }
+
+  /// Lets go of the memory of segments that were removed.
+  func refreshMemory() { memory.withLock { refresh(&$0) } }
+
+  private func refresh(_ memory: inout LogMemory) {
+    let old = memory
+    memory = log.memory()
+    unsafe memoryView.store(UInt(bitPattern: memory.view), ordering: .sequentiallyConsistent)
+    sections.retire(old)
   }
 
   /// A record that wants to answer for its key.
@@ -174,6 +272,8 @@ public final class OnlineStore: Sendable {
     var isTombstone: Bool
     var lsn: LogSequenceNumber
     var position: LogPosition
+    /// Of its payload.
+    var sizeBytes: Int
   }
 
   private func index(
@@ -182,7 +282,7 @@ public final class OnlineStore: Sendable {
     if view.kind == .control { return }
     let candidate = Candidate(
       groupID: view.groupID, eventTime: view.eventTime, isTombstone: view.kind == .tombstone,
-      lsn: view.originalLSN ?? lsn, position: position)
+      lsn: view.originalLSN ?? lsn, position: position, sizeBytes: view.bytes.byteCount)
     try index(candidate, key: view.key)
   }
 
@@ -199,9 +299,11 @@ public final class OnlineStore: Sendable {
           return
         }
         state.table.replace(found.slot, with: candidate.position.rawValue)
+        state.liveBytes += candidate.sizeBytes - current.sizeBytes
         change = (0, (candidate.isTombstone ? 1 : 0) - (current.isTombstone ? 1 : 0))
       } else {
         shard.insert(tag, candidate.position, into: &state, sections)
+        state.liveBytes += candidate.sizeBytes
         change = (1, candidate.isTombstone ? 1 : 0)
       }
       if change.keys != 0 || change.tombstones != 0 {

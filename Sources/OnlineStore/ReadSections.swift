@@ -80,6 +80,20 @@ internal import Synchronization
     _ = gone
   }
 
+  /// Waits until everybody who is inside now has left; those who come later do not matter.
+  func waitForThoseInside() {
+    let wanted = retired.withLock { $0.advances + 2 }
+    let pause = Monitor(())
+    while true {
+      let isDone = retired.withLock { retired in
+        while retired.advances < wanted, advance() { retired.advances += 1 }
+        return retired.advances >= wanted
+      }
+      if isDone { return }
+      _ = pause.wait(timeoutMilliseconds: 1) { _ -> Bool? in nil }
+    }
+  }
+
   /// Begins a new epoch if nobody reads in the one before the present.
   private func advance() -> Bool {
     let present = epoch.load(ordering: .relaxed)

@@ -27,6 +27,13 @@ extension WriteAheadLog {
     }
   }
 
+  /// Syncs everything acknowledged so far, and makes it known on disk: after a crash these records are
+  /// where they are now, and not copied to another segment for want of a proof.
+  public func proveDurable() throws(WriteAheadLogError) {
+    try synchronize()
+    do { try mark?.synchronize() } catch { throw .storage(error) }
+  }
+
   /// Runs `sync`, and nobody else's meanwhile; when it succeeds everything up to `lsn` is durable, and
   /// other processes are told. When it begins a segment, that is durably known too.
   func synchronizing(

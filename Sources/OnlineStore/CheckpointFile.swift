@@ -1,0 +1,172 @@
+internal import Storage
+internal import WriteAheadLog
+
+/// The file INDEX beside the log's segments: the index as it was once every record up to an LSN was in
+/// it, so that opening reads only the log after that.
+///
+///     0 magic | 8 version | 12 shards | 16 store id | 32 LSN | 40 hash seed | 48 last write time
+///     56 first segment that a position names | 60 masked CRC of the 60 bytes before
+///     then for each shard:
+///     0 entries | 8 live bytes | 16 groups | 20 masked CRC of the first 20 bytes and of all that follows
+///     24 groups: id, zero, live keys, deleted keys | entries: hash, position
+///
+/// Little-endian. Entries may be newer than the LSN; replaying the log after it gives them again.
+struct CheckpointFile {
+  static let name = "INDEX"
+  private static let magic: UInt64 = 0x5845_444E_4954_5346
+  private static let formatVersion: UInt32 = 1
+  private static let headerBytes = 64
+  private static let shardHeaderBytes = 24
+  private static let checksumOffset = 20
+  private static let groupBytes = 24
+  private static let entryBytes = 16
+
+  var store: StoreIdentifier
+  /// Every record up to here is in the index.
+  var lsn: LogSequenceNumber
+  /// Of the hash that the entries carry.
+  var seed: UInt64
+  var lastWriteTime: Int64
+  var firstSegment: UInt32
+
+  /// One shard's content.
+  struct Shard {
+    var groups: [UInt32: OnlineStore.GroupStatistics] = [:]
+    var liveBytes = 0
+    /// Hash, position, hash, position...
+    var entries: [UInt64] = []
+  }
+
+  // MARK: Writing
+
+  func header(shardCount: Int) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.appendLittleEndian(CheckpointFile.magic)
+    bytes.appendLittleEndian(CheckpointFile.formatVersion)
+    bytes.appendLittleEndian(UInt32(clamping: shardCount))
+    bytes.appendLittleEndian(store.high)
+    bytes.appendLittleEndian(store.low)
+    bytes.appendLittleEndian(lsn)
+    bytes.appendLittleEndian(seed)
+    bytes.appendLittleEndian(lastWriteTime)
+    bytes.appendLittleEndian(firstSegment)
+    bytes.appendLittleEndian(CRC32C(of: bytes.rawSpan).masked)
+    return bytes
+  }
+
+  static func encode(_ shard: Shard) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(
+      shardHeaderBytes + shard.groups.count * groupBytes + shard.entries.count * 8)
+    bytes.appendLittleEndian(UInt64(shard.entries.count / 2))
+    bytes.appendLittleEndian(Int64(shard.liveBytes))
+    bytes.appendLittleEndian(UInt32(clamping: shard.groups.count))
+    bytes.appendLittleEndian(UInt32(0))
+    for (id, group) in shard.groups.sorted(by: { $0.key < $1.key }) {
+      bytes.appendLittleEndian(id)
+      bytes.appendLittleEndian(UInt32(0))
+      bytes.appendLittleEndian(Int64(group.liveKeys))
+      bytes.appendLittleEndian(Int64(group.deletedKeys))
+    }
+    unsafe shard.entries.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
+    let sum = checksum(bytes.rawSpan)
+    bytes.storeLittleEndian(sum, at: checksumOffset)
+    return bytes
+  }
+
+  private static func checksum(_ shard: RawSpan) -> UInt32 {
+    var sum = CRC32C(of: shard.extracting(first: checksumOffset))
+    sum.update(shard.extracting(droppingFirst: shardHeaderBytes))
+    return sum.masked
+  }
+
+  // MARK: Reading
+
+  /// Reads the file at `path` and gives each shard to `body` in turn. Returns nil when there is none, or
+  /// when it is not what was written: then the log is read instead.
+  static func read(
+    _ path: String, fileSystem: any FileSystem, shardCount: Int, _ body: (Shard) -> Void
+  ) throws(StorageError) -> CheckpointFile? {
+    guard try fileSystem.information(path) != nil else { return nil }
+    let file = try fileSystem.open(path, .read)
+    let size = try file.size()
+    let bytes = try file.read(count: headerBytes, at: 0)
+    guard let checkpoint = CheckpointFile(bytes.rawSpan, shardCount: shardCount) else { return nil }
+    var offset = Int64(headerBytes)
+    for _ in 0..<shardCount {
+      let head = try file.read(count: shardHeaderBytes, at: offset)
+      guard let count = contentBytes(head.rawSpan, limit: size - offset) else { return nil }
+      let content = try file.read(count: shardHeaderBytes + count, at: offset)
+      guard content.count == shardHeaderBytes + count, let shard = decode(content.rawSpan) else {
+        return nil
+      }
+      body(shard)
+      offset += Int64(content.count)
+    }
+    try file.close()
+    return offset == size ? checkpoint : nil
+  }
+
+  private init?(_ bytes: RawSpan, shardCount: Int) {
+    guard bytes.byteCount == CheckpointFile.headerBytes,
+      bytes.loadLittleEndian(UInt64.self, at: 0) == CheckpointFile.magic,
+      bytes.loadLittleEndian(UInt32.self, at: 8) == CheckpointFile.formatVersion,
+      bytes.loadLittleEndian(UInt32.self, at: 12) == UInt32(clamping: shardCount),
+      bytes.loadLittleEndian(UInt32.self, at: 60)
+        == CRC32C(of: bytes.extracting(first: 60)).masked
+    else { return nil }
+    store = StoreIdentifier(
+      high: bytes.loadLittleEndian(UInt64.self, at: 16),
+      low: bytes.loadLittleEndian(UInt64.self, at: 24))
+    lsn = bytes.loadLittleEndian(Int64.self, at: 32)
+    seed = bytes.loadLittleEndian(UInt64.self, at: 40)
+    lastWriteTime = bytes.loadLittleEndian(Int64.self, at: 48)
+    firstSegment = bytes.loadLittleEndian(UInt32.self, at: 56)
+    guard lsn >= 0 else { return nil }
+  }
+
+  init(
+    store: StoreIdentifier, lsn: LogSequenceNumber, seed: UInt64, lastWriteTime: Int64,
+    firstSegment: UInt32
+  ) {
+    self.store = store
+    self.lsn = lsn
+    self.seed = seed
+    self.lastWriteTime = lastWriteTime
+    self.firstSegment = firstSegment
+  }
+
+  /// How many bytes follow a shard's header; nil when the file cannot have them.
+  private static func contentBytes(_ head: RawSpan, limit: Int64) -> Int? {
+    guard head.byteCount == shardHeaderBytes else { return nil }
+    let entries = head.loadLittleEndian(UInt64.self, at: 0)
+    let groups = Int64(head.loadLittleEndian(UInt32.self, at: 16))
+    guard entries <= UInt64(limit) / UInt64(entryBytes) else { return nil }
+    let count = Int64(entries) * Int64(entryBytes) + groups * Int64(groupBytes)
+    return count <= limit - Int64(shardHeaderBytes) ? Int(count) : nil
+  }
+
+  private static func decode(_ bytes: RawSpan) -> Shard? {
+    guard bytes.loadLittleEndian(UInt32.self, at: checksumOffset) == checksum(bytes) else {
+      return nil
+    }
+    var shard = Shard()
+    shard.liveBytes = Int(bytes.loadLittleEndian(Int64.self, at: 8))
+    var offset = shardHeaderBytes
+    for _ in 0..<bytes.loadLittleEndian(UInt32.self, at: 16) {
+      var group = OnlineStore.GroupStatistics()
+      group.liveKeys = Int(bytes.loadLittleEndian(Int64.self, at: offset + 8))
+      group.deletedKeys = Int(bytes.loadLittleEndian(Int64.self, at: offset + 16))
+      shard.groups[bytes.loadLittleEndian(UInt32.self, at: offset)] = group
+      offset += groupBytes
+    }
+    let words = (bytes.byteCount - offset) / 8
+    shard.entries = unsafe [UInt64](unsafeUninitializedCapacity: words) { buffer, filled in
+      for index in 0..<words {
+        unsafe buffer[index] = bytes.loadLittleEndian(UInt64.self, at: offset + index * 8)
+      }
+      filled = words
+    }
+    return shard
+  }
+}

@@ -1,0 +1,101 @@
+import OnlineStore
+import Storage
+import TestSupport
+import WriteAheadLog
+
+/// A store beside a dictionary that says what it must answer, on a simulated disk.
+final class StoreModel {
+  struct Answer: Equatable {
+    var eventTime: Int64
+    var lsn: Int64
+    /// nil for a tombstone.
+    var row: [UInt8]?
+  }
+
+  static let keys = 24
+  let files: SimulatedFileSystem
+  private(set) var store: OnlineStore
+  /// What was acknowledged.
+  private(set) var answers: [UInt8: Answer] = [:]
+  /// What an append that failed may have brought all the same.
+  private(set) var unacknowledged: [LogEntry] = []
+  private(set) var recordCount = 0
+
+  static var options: OnlineStoreOptions {
+    var options = OnlineStoreOptions()
+    options.log.segmentCapacityBytes = 8192
+    options.log.preparesSegments = false
+    // Checkpoints come when the test wants them.
+    options.checkpointIntervalBytes = 1 << 40
+    return options
+  }
+
+  static func open(_ files: SimulatedFileSystem) throws -> OnlineStore {
+    try OnlineStore.open(
+      directory: "/log", fileSystem: files, clock: FixedClock(), options: options)
+  }
+
+  init(_ files: SimulatedFileSystem) throws {
+    self.files = files
+    store = try StoreModel.open(files)
+  }
+
+  func perform(_ generator: inout SeededGenerator) throws {
+    switch generator.below(16) {
+    case 0: try store.checkpoint()
+    case 1, 2: try store.clean(upTo: store.log.durableLSN, minimumLogBytes: 8192)
+    case 3:
+      try store.close()
+      store = try StoreModel.open(files)
+    default:
+      let entries = (0..<1 + generator.below(4)).map { _ in
+        let isPut = !generator.oneIn(5)
+        return LogEntry(
+          isPut ? .put : .tombstone, groupID: 7, eventTime: Int64(generator.below(50)),
+          key: [UInt8(generator.below(StoreModel.keys))],
+          row: isPut
+            ? [UInt8](repeating: UInt8(generator.below(256)), count: generator.below(900)) : [])
+      }
+      unacknowledged = entries
+      let lsns = try store.append(entries)
+      unacknowledged = []
+      recordCount += entries.count
+      for (offset, entry) in entries.enumerated() {
+        apply(entry, lsn: lsns.lowerBound + Int64(offset))
+      }
+    }
+  }
+
+  private func apply(_ entry: LogEntry, lsn: Int64) {
+    let new = Answer(
+      eventTime: entry.eventTime, lsn: lsn, row: entry.kind == .put ? entry.row : nil)
+    if let old = answers[entry.key[0]], (old.eventTime, old.lsn) > (new.eventTime, new.lsn) {
+      return
+    }
+    answers[entry.key[0]] = new
+  }
+
+  /// The first broken promise of a store opened from the same disk; nil when all hold.
+  func violation(_ opened: OnlineStore) throws -> String? {
+    for key in 0..<UInt8(StoreModel.keys) {
+      let found = try opened.get(groupID: 7, key: [key]).map {
+        Answer(eventTime: $0.entry.eventTime, lsn: $0.lsn, row: $0.isTombstone ? nil : $0.entry.row)
+      }
+      if found == answers[key] { continue }
+      // Else it must be the record of the append that was cut short.
+      let isPending = unacknowledged.contains { entry in
+        entry.key == [key] && entry.eventTime == found?.eventTime
+          && (entry.kind == .put ? entry.row : nil) == found?.row
+      }
+      if !isPending { return "key \(key): \(String(describing: found?.lsn))" }
+    }
+    let keys = opened.statistics.groups[7].map { $0.liveKeys + $0.deletedKeys } ?? 0
+    if keys < answers.count { return "\(keys) keys are counted, \(answers.count) are there" }
+    try opened.verify()
+    return nil
+  }
+}
+
+struct FixedClock: WallClock {
+  func nowMicroseconds() -> Int64 { 1_000_000 }
+}
