@@ -128,6 +128,7 @@ import WriteAheadLog
     let killed = Lock<SimulatedFileSystem?>(nil)
     files.beforeSynchronizing { killed.withLock { $0 = files.restarted() } }
     try log.close()
+    files.beforeSynchronizing(nil)
     let disk = try #require(killed.withLock { $0 })
     let next = try WriteAheadLog.open(directory: "/log", fileSystem: disk, options: options)
     #expect(next.readableLSN == 2 && next.recovery.wasCleanlyClosed)
