@@ -4,25 +4,37 @@ public import WriteAheadLog
 /// One record as it lies in the log: what was put or deleted, or a note for those who follow the log.
 ///
 ///     0 kind | 1 flags | 2 zeros | 4 group | 8 schema version | 12 key length
-///     16 event time | 24 write time | 32 (LSN of the original, of a copy) | key | row
+///     16 event time | 24 write time | 32 (LSN of the original, of a copy) | (expiry) | key | row
 ///
 /// Little-endian. Times are microseconds since 1970-01-01T00:00:00Z. A copy (flag 1) is what cleaning
 /// makes of a record whose segment goes: the same record with its own LSN, which followers pass over.
+/// Flag 2 says that the record has an expiry of its own.
 public struct LogEntry: Hashable, Sendable {
   public enum Kind: UInt8, Sendable {
     case put = 1
     case tombstone = 2
     /// A note of a follower (what it is about to export, for example); the row holds its payload.
     case control = 3
+    /// Takes the key out of the online store, with everything before: it answers "never written" then,
+    /// whatever event time comes next. Followers pass over it.
+    case purge = 4
+
+    /// Whether it can answer for a key.
+    var isAnswer: Bool { self == .put || self == .tombstone }
   }
 
   public static let headerBytes = 32
   private static let copyFlag: UInt8 = 1
+  private static let expiryFlag: UInt8 = 2
   public static let keyLimitBytes = 1 << 20
 
   public var kind: Kind
   /// The LSN of the record that this is a copy of; nil for a record of its own.
   public var originalLSN: LogSequenceNumber?
+  /// The last moment at which the record counts, whatever its group's ttl; nil for none of its own. The
+  /// store hands it out; who reads compares it with the clock. A tombstone with one is what is left of
+  /// a record that had expired when its segment went.
+  public var expiresAt: Int64?
   public var groupID: UInt32
   public var schemaVersion: UInt32
   public var eventTime: Int64
@@ -33,11 +45,12 @@ public struct LogEntry: Hashable, Sendable {
 
   public init(
     _ kind: Kind, groupID: UInt32, schemaVersion: UInt32 = 0, eventTime: Int64 = 0,
-    writeTime: Int64 = 0, originalLSN: LogSequenceNumber? = nil, key: [UInt8] = [],
-    row: [UInt8] = []
+    writeTime: Int64 = 0, originalLSN: LogSequenceNumber? = nil,
+    expiresAt: Int64? = nil, key: [UInt8] = [], row: [UInt8] = []
   ) {
     self.kind = kind
     self.originalLSN = originalLSN
+    self.expiresAt = expiresAt
     self.groupID = groupID
     self.schemaVersion = schemaVersion
     self.eventTime = eventTime
@@ -49,7 +62,8 @@ public struct LogEntry: Hashable, Sendable {
   /// Appends the entry's bytes.
   public func encode(into bytes: inout [UInt8]) {
     bytes.append(kind.rawValue)
-    bytes.append(originalLSN == nil ? 0 : LogEntry.copyFlag)
+    bytes.append(
+      (originalLSN == nil ? 0 : LogEntry.copyFlag) | (expiresAt == nil ? 0 : LogEntry.expiryFlag))
     bytes.appendLittleEndian(UInt16(0))
     bytes.appendLittleEndian(groupID)
     bytes.appendLittleEndian(schemaVersion)
@@ -57,8 +71,15 @@ public struct LogEntry: Hashable, Sendable {
     bytes.appendLittleEndian(eventTime)
     bytes.appendLittleEndian(writeTime)
     if let originalLSN { bytes.appendLittleEndian(originalLSN) }
+    if let expiresAt { bytes.appendLittleEndian(expiresAt) }
     bytes += key
     bytes += row
+  }
+
+  /// What its payload takes in the log.
+  var sizeBytes: Int {
+    LogEntry.headerBytes + (originalLSN == nil ? 0 : 8) + (expiresAt == nil ? 0 : 8) + key.count
+      + row.count
   }
 
   /// Reads an entry; nil when the bytes are none.
@@ -67,13 +88,14 @@ public struct LogEntry: Hashable, Sendable {
     self.init(
       view.kind, groupID: view.groupID, schemaVersion: view.schemaVersion,
       eventTime: view.eventTime, writeTime: view.writeTime, originalLSN: view.originalLSN,
-      key: view.key.copy(), row: view.row.copy())
+      expiresAt: view.expiresAt, key: view.key.copy(), row: view.row.copy())
   }
 
   /// An entry read in place, without copying its key and row.
   public struct View: ~Escapable {
     public let bytes: RawSpan
     public let kind: Kind
+    private let flags: UInt8
     private let keyStart: Int
     private let keyLength: Int
 
@@ -85,19 +107,26 @@ public struct LogEntry: Hashable, Sendable {
         bytes.loadLittleEndian(UInt16.self, at: 2) == 0
       else { return nil }
       let flags = bytes.loadLittleEndian(UInt8.self, at: 1)
-      guard flags & ~LogEntry.copyFlag == 0 else { return nil }
-      keyStart = LogEntry.headerBytes + (flags == 0 ? 0 : 8)
+      guard flags & ~(LogEntry.copyFlag | LogEntry.expiryFlag) == 0 else { return nil }
+      let keyStart = LogEntry.headerBytes + 8 * flags.nonzeroBitCount
       let keyLength = Int(bytes.loadLittleEndian(UInt32.self, at: 12))
       guard keyLength <= bytes.byteCount - keyStart else { return nil }
       self.bytes = bytes
       self.kind = kind
+      self.flags = flags
+      self.keyStart = keyStart
       self.keyLength = keyLength
     }
 
     /// The LSN of the record that this is a copy of; nil for a record of its own.
     public var originalLSN: LogSequenceNumber? {
-      guard keyStart > LogEntry.headerBytes else { return nil }
+      guard flags & LogEntry.copyFlag != 0 else { return nil }
       return bytes.loadLittleEndian(Int64.self, at: LogEntry.headerBytes)
+    }
+    /// The last moment at which the record counts; nil for no limit of its own.
+    public var expiresAt: Int64? {
+      guard flags & LogEntry.expiryFlag != 0 else { return nil }
+      return bytes.loadLittleEndian(Int64.self, at: keyStart - 8)
     }
     public var groupID: UInt32 { bytes.loadLittleEndian(UInt32.self, at: 4) }
     public var schemaVersion: UInt32 { bytes.loadLittleEndian(UInt32.self, at: 8) }

@@ -10,6 +10,8 @@ public struct CleaningReport: Hashable, Sendable {
   public var copiedBytes = 0
   /// Keys that were dropped because their records had expired.
   public var expiredKeyCount = 0
+  /// Records whose own expiry had come: their rows were dropped, their keys answer as before.
+  public var expiredRecordCount = 0
 
   public init() {}
 }
@@ -56,6 +58,7 @@ extension OnlineStore {
         report.removedBytes = removed.reduce(0) { $0 + $1.sizeBytes }
       } catch { throw .log(error) }
       refreshMemory()
+      counters.noteCleaning(report)
       return report
     }
   }
@@ -65,49 +68,75 @@ extension OnlineStore {
     var tag: UInt64
     var from: LogPosition
     var entry: LogEntry
+    /// How many bytes more the copy takes.
+    var sizeChange: Int
+    /// The copy is a tombstone, the record was none.
+    var isEmptied: Bool
   }
 
-  /// As much as one commit takes.
+  /// About as much as one commit takes.
   private static let copyBytes = 256 << 10
 
   private func copyLiveRecords(
     _ segment: LogSegment, _ isExpired: (UInt32, Int64) -> Bool, _ report: inout CleaningReport
   ) throws(OnlineStoreError) {
     var next = segment.lsns.lowerBound
+    let now = clock.nowMicroseconds()
     while next < segment.lsns.upperBound {
-      var moves: [Move] = []
-      var gathered = 0
-      var expired: [Move] = []
-      var failure: OnlineStoreError?
-      do {
-        next = try log.replay(from: next) { lsn, position, payload in
-          guard lsn < segment.lsns.upperBound else { return false }
-          guard let view = LogEntry.View(payload) else {
-            failure = .malformedEntry(position)
-            return false
-          }
-          if view.kind == .control { return true }
-          let tag = hasher.hash(groupID: view.groupID, key: view.key)
-          guard isCurrent(tag, position), var entry = LogEntry(decoding: payload) else {
-            return true
-          }
-          entry.originalLSN = entry.originalLSN ?? lsn
-          let move = Move(tag: tag, from: position, entry: entry)
-          if entry.kind == .put, isExpired(entry.groupID, entry.eventTime) {
-            expired.append(move)
-          } else {
-            moves.append(move)
-            gathered += payload.byteCount
-          }
-          return gathered < OnlineStore.copyBytes
-        }
-      } catch { throw .log(error) }
-      if let failure { throw failure }
-      for move in expired where drop(move) { report.expiredKeyCount += 1 }
-      try copy(moves)
-      report.copiedRecordCount += moves.count
-      report.copiedBytes += gathered
+      next = try copying.withLock { _ throws(OnlineStoreError) in
+        try copyLiveRecords(segment, from: next, now: now, isExpired, &report)
+      }
     }
+  }
+
+  /// As much as one commit takes; returns where to go on.
+  private func copyLiveRecords(
+    _ segment: LogSegment, from start: LogSequenceNumber, now: Int64,
+    _ isExpired: (UInt32, Int64) -> Bool, _ report: inout CleaningReport
+  ) throws(OnlineStoreError) -> LogSequenceNumber {
+    var next = start
+    var moves: [Move] = []
+    var gathered = 0
+    var expired: [Move] = []
+    var failure: OnlineStoreError?
+    do {
+      next = try log.replay(from: next) { lsn, position, payload in
+        guard lsn < segment.lsns.upperBound else { return false }
+        guard let view = LogEntry.View(payload) else {
+          failure = .malformedEntry(position)
+          return false
+        }
+        guard view.kind.isAnswer else { return true }
+        let tag = hasher.hash(groupID: view.groupID, key: view.key)
+        guard isCurrent(tag, position), var entry = LogEntry(decoding: payload) else {
+          return true
+        }
+        entry.originalLSN = entry.originalLSN ?? lsn
+        let isPut = entry.kind == .put
+        if isPut, let expiry = entry.expiresAt, expiry < now {
+          // Dropped altogether, it could give way to an older record that has not expired.
+          entry.kind = .tombstone
+          entry.row = []
+          report.expiredRecordCount += 1
+        }
+        let move = Move(
+          tag: tag, from: position, entry: entry, sizeChange: entry.sizeBytes - payload.byteCount,
+          isEmptied: isPut && entry.kind == .tombstone)
+        if isPut, isExpired(entry.groupID, entry.eventTime) {
+          expired.append(move)
+        } else {
+          moves.append(move)
+          gathered += payload.byteCount
+        }
+        return gathered < OnlineStore.copyBytes
+      }
+    } catch { throw .log(error) }
+    if let failure { throw failure }
+    for move in expired where drop(move) { report.expiredKeyCount += 1 }
+    try copy(moves)
+    report.copiedRecordCount += moves.count
+    report.copiedBytes += gathered
+    return next
   }
 
   private func isCurrent(_ tag: UInt64, _ position: LogPosition) -> Bool {
@@ -141,6 +170,8 @@ extension OnlineStore {
         // Unless something newer came meanwhile.
         guard let slot = slot(move.tag, move.from) else { return }
         state.table.replace(slot, with: position.rawValue)
+        state.liveBytes += move.sizeChange
+        if move.isEmptied { state.groups[move.entry.groupID, default: .init()].add(0, 1) }
       }
     }
   }
@@ -151,7 +182,8 @@ extension OnlineStore {
     return shard.withLock { state in
       guard let slot = slot(move.tag, move.from) else { return false }
       shard.remove(slot, from: &state)
-      state.liveBytes -= LogEntry.headerBytes + move.entry.key.count + move.entry.row.count
+      state.liveBytes -= move.entry.sizeBytes - move.sizeChange
+      // Whatever the copy were to be, the record was a put.
       state.groups[move.entry.groupID, default: .init()].add(-1, 0)
       return true
     }

@@ -21,6 +21,8 @@ public struct RecordView: ~Escapable {
   /// Microseconds since 1970-01-01T00:00:00Z, as the next.
   public var eventTime: Int64 { entry.eventTime }
   public var writeTime: Int64 { entry.writeTime }
+  /// The last moment at which it counts, whatever its group's ttl; nil for no limit of its own.
+  public var expiresAt: Int64? { entry.expiresAt }
 
   /// The features as `RowCodec` encodes them; empty for a tombstone.
   public var row: RawSpan {

@@ -19,20 +19,20 @@ extension OnlineStore {
   }
 
   public struct Statistics: Hashable, Sendable {
-    public var groups: [UInt32: GroupStatistics]
-    public var indexedKeys: Int
+    public var groups: [UInt32: GroupStatistics] = [:]
+    public var indexedKeys = 0
     /// What the index takes in memory; at most 24 bytes a key beyond the first thousands.
-    public var indexBytes: Int
+    public var indexBytes = 0
     /// What the newest records of all keys take in the log, about.
-    public var liveBytes: Int
+    public var liveBytes = 0
     /// Bytes of log that the next opening reads, were the process to end now.
-    public var bytesSinceCheckpoint: Int
+    public var bytesSinceCheckpoint = 0
     /// Why the last checkpoint failed; nil when it did not.
     public var checkpointFailure: OnlineStoreError?
-    public var lastLSN: LogSequenceNumber
-    public var durableLSN: LogSequenceNumber
-    public var segmentCount: Int
-    public var logBytes: Int
+    public var lastLSN: LogSequenceNumber = 0
+    public var durableLSN: LogSequenceNumber = 0
+    public var segmentCount = 0
+    public var logBytes = 0
   }
 
   public var statistics: Statistics {

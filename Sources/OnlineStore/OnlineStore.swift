@@ -34,6 +34,13 @@ public final class OnlineStore: Sendable {
   let checkpointer: Checkpointer
   /// One thread cleans at a time.
   let cleaning = Lock(())
+  /// Held while records are copied to the log's end, and while a key is purged: a copy that came after
+  /// the purge would bring the key back.
+  let copying = Lock(())
+  /// Held by conditional writes of a key, by its hash: what they saw is so when they write.
+  let conditions = (0..<64).map { _ in Lock(()) }
+  let counters = OnlineCounters()
+  let asynchronous = AsynchronousWriter()
   private let options: OnlineStoreOptions
   /// The log's segments as memory, and where readers find them.
   private let memory: Lock<LogMemory>
@@ -115,7 +122,10 @@ public final class OnlineStore: Sendable {
     memoryView = unsafe Atomic(UInt(bitPattern: memory.view))
   }
 
-  deinit { checkpointer.requestStop() }
+  deinit {
+    checkpointer.requestStop()
+    asynchronous.requestStop()
+  }
 
   private func startCheckpointer() throws(OnlineStoreError) {
     do throws(StorageError) {
@@ -153,9 +163,19 @@ public final class OnlineStore: Sendable {
 
   /// Appends the entries as one atomic commit; they can be read when it returns. Every entry gets the
   /// same write time, later than that of every append before.
+  ///
+  /// - Precondition: there is at least one entry.
   public func append(
     _ entries: [LogEntry]
   ) throws(OnlineStoreError) -> ClosedRange<LogSequenceNumber> {
+    try commit(entries) { _, _ in }
+  }
+
+  /// The same; `outcome` hears of each entry whether it answers for its key now.
+  func commit(
+    _ entries: [LogEntry], _ outcome: (Int, Bool) -> Void
+  ) throws(OnlineStoreError) -> ClosedRange<LogSequenceNumber> {
+    let start = ContinuousClock.now
     let section = appending.begin()
     defer { appending.end(section) }
     let writeTime = nextWriteTime()
@@ -167,21 +187,22 @@ public final class OnlineStore: Sendable {
       }
       var stamped = entry
       stamped.writeTime = writeTime
-      sizeBytes += LogEntry.headerBytes + entry.key.count + entry.row.count
+      sizeBytes += entry.sizeBytes
       records.append { stamped.encode(into: &$0) }
     }
     let receipt: AppendReceipt
     do { receipt = try log.append(records) } catch { throw .log(error) }
     cover(receipt.positions[receipt.positions.count - 1])
-    for (offset, entry) in entries.enumerated() where entry.kind != .control {
+    for (offset, entry) in entries.enumerated() where entry.kind.isAnswer {
       let candidate = Candidate(
         groupID: entry.groupID, eventTime: entry.eventTime, isTombstone: entry.kind == .tombstone,
         lsn: receipt.lsns.lowerBound + Int64(offset), position: receipt.positions[offset],
-        sizeBytes: LogEntry.headerBytes + entry.key.count + entry.row.count)
-      try index(candidate, key: entry.key.rawSpan)
+        sizeBytes: entry.sizeBytes)
+      outcome(offset, try index(candidate, key: entry.key.rawSpan))
     }
     sections.reclaim()
     checkpointer.noteAppended(bytes: sizeBytes)
+    counters.noteCommit(entryCount: entries.count, duration: ContinuousClock.now - start)
     return receipt.lsns
   }
 
@@ -209,8 +230,10 @@ public final class OnlineStore: Sendable {
           failure = .malformedEntry(position)
           return false
         }
-        // Followers had the original.
-        if entry.originalLSN == nil { entries.append(StoredEntry(lsn: lsn, entry: entry)) }
+        // Followers had the original; of a purge they know nothing.
+        if entry.originalLSN == nil, entry.kind != .purge {
+          entries.append(StoredEntry(lsn: lsn, entry: entry))
+        }
         gathered += payload.byteCount
         return gathered < limitBytes
       }
@@ -222,6 +245,7 @@ public final class OnlineStore: Sendable {
   /// Closes the log, after a checkpoint if that makes the next opening faster. Closing twice does
   /// nothing; reads go on.
   public func close() throws(OnlineStoreError) {
+    asynchronous.stop()
     checkpointer.stop()
     if !options.log.isReadOnly,
       checkpointer.pendingBytes >= options.checkpointIntervalBytes / 16
@@ -279,24 +303,25 @@ public final class OnlineStore: Sendable {
   private func index(
     _ view: borrowing LogEntry.View, lsn: LogSequenceNumber, at position: LogPosition
   ) throws(OnlineStoreError) {
-    if view.kind == .control { return }
+    if view.kind == .purge { return try remove(groupID: view.groupID, key: view.key, before: lsn) }
+    guard view.kind.isAnswer else { return }
     let candidate = Candidate(
       groupID: view.groupID, eventTime: view.eventTime, isTombstone: view.kind == .tombstone,
       lsn: view.originalLSN ?? lsn, position: position, sizeBytes: view.bytes.byteCount)
-    try index(candidate, key: view.key)
+    _ = try index(candidate, key: view.key)
   }
 
-  /// Lets the record answer for its key if it is the newest.
-  private func index(_ candidate: Candidate, key: RawSpan) throws(OnlineStoreError) {
+  /// Lets the record answer for its key if it is the newest; whether it is.
+  private func index(_ candidate: Candidate, key: RawSpan) throws(OnlineStoreError) -> Bool {
     let tag = hasher.hash(groupID: candidate.groupID, key: key)
     let shard = shard(tag)
-    try shard.withLock { state throws(OnlineStoreError) in
+    return try shard.withLock { state throws(OnlineStoreError) -> Bool in
       let change: (keys: Int, tombstones: Int)
       if let found = try find(tag, groupID: candidate.groupID, key: key) {
         let current = found.record
         // A copy takes the place of its original.
         guard (candidate.eventTime, candidate.lsn) >= (current.eventTime, current.lsn) else {
-          return
+          return false
         }
         state.table.replace(found.slot, with: candidate.position.rawValue)
         state.liveBytes += candidate.sizeBytes - current.sizeBytes
@@ -309,6 +334,7 @@ public final class OnlineStore: Sendable {
       if change.keys != 0 || change.tombstones != 0 {
         state.groups[candidate.groupID, default: .init()].add(change.keys, change.tombstones)
       }
+      return true
     }
   }
 }

@@ -8,8 +8,13 @@ final class StoreModel {
   struct Answer: Equatable {
     var eventTime: Int64
     var lsn: Int64
-    /// nil for a tombstone.
+    /// nil for a tombstone, and for a record that has expired.
     var row: [UInt8]?
+  }
+
+  static func row(_ entry: LogEntry) -> [UInt8]? {
+    if let expiry = entry.expiresAt, expiry < FixedClock().nowMicroseconds() { return nil }
+    return entry.kind == .put ? entry.row : nil
   }
 
   static let keys = 24
@@ -47,28 +52,67 @@ final class StoreModel {
     case 3:
       try store.close()
       store = try StoreModel.open(files)
+    case 4:
+      let purge = LogEntry(.purge, groupID: 7, key: [UInt8(generator.below(StoreModel.keys))])
+      unacknowledged = [purge]
+      try store.purge(groupID: 7, key: purge.key)
+      unacknowledged = []
+      recordCount += 1
+      answers[purge.key[0]] = nil
     default:
+      let condition: WriteCondition =
+        switch generator.below(4) {
+        case 0: .newer
+        case 1: .eventTime(generator.oneIn(3) ? nil : Int64(generator.below(50)))
+        default: .always
+        }
       let entries = (0..<1 + generator.below(4)).map { _ in
         let isPut = !generator.oneIn(5)
         return LogEntry(
           isPut ? .put : .tombstone, groupID: 7, eventTime: Int64(generator.below(50)),
+          expiresAt: generator.oneIn(4) ? Int64(generator.below(2_000_000)) : nil,
           key: [UInt8(generator.below(StoreModel.keys))],
           row: isPut
             ? [UInt8](repeating: UInt8(generator.below(256)), count: generator.below(900)) : [])
       }
       unacknowledged = entries
-      let lsns = try store.append(entries)
+      let outcomes = try store.write(entries, if: condition)
       unacknowledged = []
-      recordCount += entries.count
-      for (offset, entry) in entries.enumerated() {
-        apply(entry, lsn: lsns.lowerBound + Int64(offset))
-      }
+      for (entry, outcome) in zip(entries, outcomes) { try apply(entry, condition, outcome) }
     }
+  }
+
+  /// What a write said must be what the model says.
+  private func apply(
+    _ entry: LogEntry, _ condition: WriteCondition, _ outcome: WriteOutcome
+  ) throws {
+    let current = answers[entry.key[0]]?.eventTime
+    let holds =
+      switch condition {
+      case .always: true
+      case .newer: current.map { entry.eventTime > $0 } ?? true
+      case .eventTime(let expected): expected == current
+      }
+    switch outcome {
+    case .refused(let found):
+      if holds || found != current { throw WrongOutcome(entry: entry, outcome: outcome) }
+    case .written(let lsn, let isAnswer):
+      recordCount += 1
+      apply(entry, lsn: lsn)
+      // A later entry of the same write may answer by now; it was asked as each was indexed.
+      let answers = current.map { entry.eventTime >= $0 } ?? true
+      if !holds || isAnswer != answers { throw WrongOutcome(entry: entry, outcome: outcome) }
+    }
+  }
+
+  struct WrongOutcome: Error {
+    var entry: LogEntry
+    var outcome: WriteOutcome
   }
 
   private func apply(_ entry: LogEntry, lsn: Int64) {
     let new = Answer(
-      eventTime: entry.eventTime, lsn: lsn, row: entry.kind == .put ? entry.row : nil)
+      eventTime: entry.eventTime, lsn: lsn, row: StoreModel.row(entry))
     if let old = answers[entry.key[0]], (old.eventTime, old.lsn) > (new.eventTime, new.lsn) {
       return
     }
@@ -79,18 +123,22 @@ final class StoreModel {
   func violation(_ opened: OnlineStore) throws -> String? {
     for key in 0..<UInt8(StoreModel.keys) {
       let found = try opened.get(groupID: 7, key: [key]).map {
-        Answer(eventTime: $0.entry.eventTime, lsn: $0.lsn, row: $0.isTombstone ? nil : $0.entry.row)
+        Answer(eventTime: $0.entry.eventTime, lsn: $0.lsn, row: StoreModel.row($0.entry))
       }
       if found == answers[key] { continue }
       // Else it must be the record of the append that was cut short.
       let isPending = unacknowledged.contains { entry in
-        entry.key == [key] && entry.eventTime == found?.eventTime
-          && (entry.kind == .put ? entry.row : nil) == found?.row
+        if entry.kind == .purge { return entry.key == [key] && found == nil }
+        return entry.key == [key] && entry.eventTime == found?.eventTime
+          && StoreModel.row(entry) == found?.row
       }
       if !isPending { return "key \(key): \(String(describing: found?.lsn))" }
     }
     let keys = opened.statistics.groups[7].map { $0.liveKeys + $0.deletedKeys } ?? 0
-    if keys < answers.count { return "\(keys) keys are counted, \(answers.count) are there" }
+    let purgedCount = unacknowledged.count { $0.kind == .purge }
+    if keys < answers.count - purgedCount {
+      return "\(keys) keys are counted, \(answers.count) are there"
+    }
     try opened.verify()
     return nil
   }
