@@ -75,7 +75,7 @@ def polars(spine, output):
     for table, key, time, ttl, features in GROUPS:
         facts = polars.read_parquet(tables()[table]).sort("lsn").unique([key, time], keep="last").sort(time)
         facts = facts.select(key, time, "is_deleted", *features)
-        rows = rows.join_asof(facts, left_on=moment, right_on=time, by=key, strategy="backward",
+        rows = rows.join_asof(facts, left_on=moment, right_on=time, by=key, strategy="backward", check_sortedness=False,
                               tolerance=f"{ttl}h" if ttl else None)
         gone = polars.col("is_deleted").fill_null(True)
         rows = rows.with_columns(polars.when(gone).then(None).otherwise(polars.col(name)).alias(name)

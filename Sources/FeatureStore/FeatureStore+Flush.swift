@@ -1,3 +1,4 @@
+internal import FeatureModel
 internal import OnlineStore
 internal import Storage
 
@@ -10,11 +11,32 @@ extension FeatureStore {
   @discardableResult
   public func flush() throws(FeatureStoreError) -> [FlushReport] {
     let log = try requireWriter("flush")
-    let result = try flushLock.withLock { _ throws(FeatureStoreError) in
-      try OfflineWriter(store: self, log: log).flush()
-    }
+    let result = try land(log)
     flusher.noteFlushed(upTo: result.lsn)
     return result.reports
+  }
+
+  /// Flushes, then gives back what the log needs no more.
+  private func land(
+    _ log: OnlineStore
+  ) throws(FeatureStoreError) -> (reports: [FlushReport], lsn: Int64) {
+    try flushLock.withLock { _ throws(FeatureStoreError) in
+      let result = try OfflineWriter(store: self, log: log).flush()
+      let groups = Dictionary(uniqueKeysWithValues: self.groups.map { ($0.id, $0) })
+      let now = clock.nowMicroseconds()
+      do throws(OnlineStoreError) {
+        try log.clean(upTo: result.lsn, minimumLogBytes: options.logMinimumBytes) { id, eventTime in
+          guard let group = groups[id], group.isOnline else { return true }
+          return eventTime < group.timeToLive.oldestEventTime(at: now)
+        }
+        lastCleaningFailure.withLock { $0 = nil }
+      } catch {
+        // The flush has done its work; the next one cleans again.
+        let failure = FeatureStoreError(error)
+        lastCleaningFailure.withLock { $0 = failure }
+      }
+      return result
+    }
   }
 
   /// Waits until a record can be read offline.
@@ -39,14 +61,15 @@ extension FeatureStore {
   /// log, and the flush is tried again.
   public var flushFailure: FeatureStoreError? { flusher.failure }
 
+  /// Why the log could not be cleaned after the last flush; nil when it could. Nothing is lost, the log
+  /// only keeps its space.
+  public var cleaningFailure: FeatureStoreError? { lastCleaningFailure.withLock { $0 } }
+
   func startFlusher() throws(FeatureStoreError) {
     do {
       try flusher.start { [weak self] () throws(FeatureStoreError) in
         guard let self else { return nil }
-        let log = try self.requireWriter("flush")
-        return try self.flushLock.withLock { _ throws(FeatureStoreError) in
-          try OfflineWriter(store: self, log: log).flush().lsn
-        }
+        return try self.land(try self.requireWriter("flush")).lsn
       }
     } catch { throw FeatureStoreError(error) }
   }

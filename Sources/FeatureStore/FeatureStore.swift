@@ -30,6 +30,14 @@ public final class FeatureStore: Sendable {
     public var isDurable = true
     /// The log is kept in files of this many bytes, made in advance.
     public var logSegmentBytes = 64 << 20
+    /// After a flush, segments of the log that no key needs any more are removed, while the log takes
+    /// more than this and more than twice what its live records take.
+    public var logMinimumBytes = 256 << 20
+    /// Writes are refused (`.full`) while the log takes this much: when the offline tables cannot follow,
+    /// say. nil: the disk is the limit.
+    public var logLimitBytes: Int?
+    /// Space kept for flushes and cleaning on a disk that others may fill. 0: none.
+    public var logReserveBytes = 0
     /// Whether a store that is open for writing flushes by itself: by size, by time, and on close.
     /// Without it only `flush()` and `ingest` flush.
     public var flushesAutomatically = true
@@ -45,6 +53,8 @@ public final class FeatureStore: Sendable {
       var options = OnlineStoreOptions()
       options.log.isReadOnly = access == .readOnly
       options.log.segmentCapacityBytes = logSegmentBytes
+      options.log.limitBytes = logLimitBytes
+      options.log.reserveBytes = logReserveBytes
       if !isDurable { options.log.durability = .interval(milliseconds: 1000) }
       return options
     }
@@ -61,6 +71,7 @@ public final class FeatureStore: Sendable {
   /// One flush at a time.
   let flushLock = Lock(())
   let flusher: BackgroundFlusher
+  let lastCleaningFailure = Lock<FeatureStoreError?>(nil)
   private let isClosed = Lock(false)
 
   private init(

@@ -44,7 +44,8 @@ struct OfflineWriter {
       guard !followers.isEmpty else { return ([], end) }
       let inOrder = followers.sorted { $0.key < $1.key }.map(\.value)
       let slowest = followers.values.map(\.position).min() ?? end
-      var next = max(slowest, try hint()) + 1
+      // What was cleaned away every table had passed.
+      var next = max(max(slowest, try hint()) + 1, log.log.firstLSN)
       while next <= end {
         let (entries, following) = try log.follow(from: next, limitBytes: Self.readSizeBytes)
         for entry in entries where entry.lsn <= end {

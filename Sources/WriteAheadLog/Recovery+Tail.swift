@@ -177,9 +177,7 @@ extension Recovery {
       let successor = try Segment.create(
         header, frames: frames, capacityBytes: options.segmentCapacityBytes,
         directory: directory, fileSystem: fileSystem)
-      // Its successor says where it ends; cutting it only tidies up.
-      try segment.file.truncate(to: Int64(header.predecessorLength))
-      try segment.file.synchronizeData()
+      // Its successor says where it ends. It is not cut there: other processes may have it mapped.
       result.segments[result.segments.count - 1] = Segment(
         header: segment.header, file: segment.file, capacityBytes: header.predecessorLength)
       result.segments.append(successor)

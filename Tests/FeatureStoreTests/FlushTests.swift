@@ -88,4 +88,48 @@ import Testing
     try store.close()
     #expect(store.flushFailure == nil)
   }
+
+  @Test func theLogStaysSmallAndLosesNothing() throws {
+    var options = FeatureStore.Options()
+    options.logSegmentBytes = 64 << 10
+    options.logMinimumBytes = 256 << 10
+    let fixture = try StoreFixture(options: options)
+    var store = try FeatureStore.open(at: fixture.directory, options: options)
+    try store.createGroup(StoreFixture.group())
+    let note = String(repeating: "a long note ", count: 40)
+    for round in 0..<60 {
+      for sensor in 0..<40 {
+        try store.put(
+          "readings",
+          fields: [
+            "sensor": "s\(sensor)", "at": "2026-01-01T00:00:\(round < 10 ? "0" : "")\(round)Z",
+            "value": "\(round)", "note": note,
+          ])
+      }
+      try store.flush()
+      if round == 30 {
+        try store.close()
+        store = try FeatureStore.open(at: fixture.directory, options: options)
+      }
+    }
+    #expect(store.cleaningFailure == nil)
+    let statistics = try store.statistics()
+    // 60 rounds of 40 records of 600 bytes are 1.4 MB.
+    #expect(statistics.logBytes < 512 << 10)
+    #expect(statistics.indexedKeyCount == 40)
+    for sensor in 0..<40 {
+      let answer = try store.get("readings", fields: ["sensor": "s\(sensor)"], features: ["value"])
+      #expect(answer[0].value == .long(59))
+    }
+    let lsns = try StoreFixture.offlineRows(store).map(\.lsn)
+    #expect(lsns.count == 2400 && Set(lsns).count == 2400)
+    try store.close()
+    let again = try FeatureStore.open(at: fixture.directory, options: options)
+    #expect(
+      try again.get("readings", fields: ["sensor": "s7"], features: ["value"])[0].value == .long(59)
+    )
+    #expect(try again.flush().isEmpty)
+    _ = try again.verify()
+    try again.close()
+  }
 }
