@@ -39,9 +39,12 @@ public final class OnlineStore: Sendable {
   let copying = Lock(())
   /// Held by conditional writes of a key, by its hash: what they saw is so when they write.
   let conditions = (0..<64).map { _ in Lock(()) }
+  /// Of a reader: up to where it has indexed the log.
+  let indexedLSN = Lock<LogSequenceNumber>(0)
   let counters = OnlineCounters()
   let asynchronous = AsynchronousWriter()
   private let options: OnlineStoreOptions
+  var isReadOnly: Bool { options.log.isReadOnly }
   /// The log's segments as memory, and where readers find them.
   private let memory: Lock<LogMemory>
   private let memoryView: Atomic<UInt>
@@ -97,7 +100,8 @@ public final class OnlineStore: Sendable {
       }
     }
     let store = OnlineStore(log, loaded, directory, fileSystem, clock, options)
-    try store.replay(from: lsn.map { $0 + 1 } ?? log.firstLSN)
+    let next = try store.replay(from: lsn.map { $0 + 1 } ?? log.firstLSN)
+    store.indexedLSN.withLock { $0 = next - 1 }
     if !options.log.isReadOnly { try store.startCheckpointer() }
     return store
   }
@@ -137,11 +141,13 @@ public final class OnlineStore: Sendable {
     } catch { throw .log(.storage(error)) }
   }
 
-  /// Indexes the log's records from `lsn` on.
-  private func replay(from lsn: LogSequenceNumber) throws(OnlineStoreError) {
+  /// Indexes the log's records from `lsn` on; returns where to go on.
+  @discardableResult
+  func replay(from lsn: LogSequenceNumber) throws(OnlineStoreError) -> LogSequenceNumber {
     var failure: OnlineStoreError?
+    let next: LogSequenceNumber
     do {
-      try log.replay(from: lsn) { lsn, position, payload in
+      next = try log.replay(from: lsn) { lsn, position, payload in
         guard let view = LogEntry.View(payload) else {
           failure = .malformedEntry(position)
           return false
@@ -159,6 +165,7 @@ public final class OnlineStore: Sendable {
       }
     } catch { throw .log(error) }
     if let failure { throw failure }
+    return next
   }
 
   /// Appends the entries as one atomic commit; they can be read when it returns. Every entry gets the
