@@ -22,12 +22,30 @@ public struct StoreStatistics: Sendable {
     public var unflushedLSNs: Int64
   }
 
+  /// What this process did since it opened the store.
+  public struct Activity: Sendable {
+    public var commitCount: UInt64
+    public var writtenRecordCount: UInt64
+    /// Bytes of log that cleaning gave back.
+    public var cleanedBytes: Int
+    /// Nanoseconds that commits took, and their syncs.
+    var commits: Histogram
+    var syncs: Histogram
+
+    /// Seconds below which this share of all commits stayed: 0.99 for p99.
+    public func commitSeconds(_ share: Double) -> Double { Double(commits.percentile(share)) / 1e9 }
+    public func syncSeconds(_ share: Double) -> Double { Double(syncs.percentile(share)) / 1e9 }
+  }
+
   public var groups: [Group]
+  public var activity: Activity
   public var indexedKeyCount: Int
   public var indexBytes: Int64
   public var lastLSN: Int64
   public var segmentCount: Int
   public var logBytes: Int64
+  /// What the newest records of all keys take in the log, about: what cleaning cannot give back.
+  public var liveBytes: Int64
 
   public var json: JSONValue {
     [
@@ -44,7 +62,7 @@ public struct StoreStatistics: Sendable {
         }),
       "indexed_keys": .integer(Int64(indexedKeyCount)), "index_bytes": .integer(indexBytes),
       "last_lsn": .integer(lastLSN), "segments": .integer(Int64(segmentCount)),
-      "log_bytes": .integer(logBytes),
+      "log_bytes": .integer(logBytes), "live_bytes": .integer(liveBytes),
     ]
   }
 }
@@ -63,7 +81,8 @@ extension FeatureStore {
 
   public func statistics() throws(FeatureStoreError) -> StoreStatistics {
     let log = try log(for: "count")
-    let online = log.statistics
+    let metrics = log.metrics
+    let online = metrics.online
     do {
       let groups = try self.groups.map { group in
         let metadata = group.isOffline ? try tables.load(group).metadata : nil
@@ -78,10 +97,15 @@ extension FeatureStore {
           offlineBytes: total("total-files-size"), snapshotCount: metadata?.snapshots.count ?? 0,
           unflushedLSNs: group.isOffline ? max(0, online.lastLSN - position) : 0)
       }
+      let activity = StoreStatistics.Activity(
+        commitCount: metrics.commits, writtenRecordCount: metrics.writtenEntries,
+        cleanedBytes: metrics.cleaned.removedBytes, commits: metrics.commitNanoseconds,
+        syncs: metrics.log.syncNanoseconds)
       return StoreStatistics(
-        groups: groups, indexedKeyCount: online.indexedKeys, indexBytes: Int64(online.indexBytes),
+        groups: groups, activity: activity, indexedKeyCount: online.indexedKeys,
+        indexBytes: Int64(online.indexBytes),
         lastLSN: online.lastLSN, segmentCount: online.segmentCount,
-        logBytes: Int64(online.logBytes))
+        logBytes: Int64(online.logBytes), liveBytes: Int64(online.liveBytes))
     } catch { throw FeatureStoreError(error) }
   }
 

@@ -49,6 +49,21 @@ extension FeatureStore {
     } catch { throw FeatureStoreError(error) }
   }
 
+  /// Takes an entity out of the online store: it answers "never written" from then on, and its bytes go
+  /// when the log is cleaned. The offline table keeps its rows; `delete` is what both stores hear of.
+  @discardableResult
+  public func purge(
+    _ groupName: String, key: [String: String]
+  ) throws(FeatureStoreError) -> PutReceipt {
+    let log = try requireWriter("purge a record")
+    let group = try group(groupName)
+    let key = try encodedKey(group, fields: key, allowsOthers: false)
+    do {
+      let lsn = try log.purge(groupID: group.id, key: key)
+      return PutReceipt(firstLSN: lsn, lastLSN: lsn, count: 1)
+    } catch { throw FeatureStoreError(error) }
+  }
+
   /// Appends the rows of an encoded batch that were not refused, in one commit.
   ///
   /// - Precondition: at least one row was not refused.

@@ -49,7 +49,7 @@ struct OfflineWriter {
       while next <= end {
         let (entries, following) = try log.follow(from: next, limitBytes: Self.readSizeBytes)
         for entry in entries where entry.lsn <= end {
-          guard entry.entry.kind != .control, let follower = followers[entry.entry.groupID],
+          guard entry.entry.kind.isAnswer, let follower = followers[entry.entry.groupID],
             entry.lsn > follower.position
           else { continue }
           follower.rows.append(entry)

@@ -20,7 +20,7 @@ public struct LogEntry: Hashable, Sendable {
     case purge = 4
 
     /// Whether it can answer for a key.
-    var isAnswer: Bool { self == .put || self == .tombstone }
+    public var isAnswer: Bool { self == .put || self == .tombstone }
   }
 
   public static let headerBytes = 32

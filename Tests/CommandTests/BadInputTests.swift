@@ -119,7 +119,8 @@ import Testing
     #expect(list.status == 0)
     for name in [
       "init", "group create", "group list", "group describe", "ingest", "put", "get", "delete",
-      "flush", "training-set", "optimize", "vacuum", "snapshots", "files", "verify", "stats",
+      "purge", "flush", "training-set", "optimize", "vacuum", "snapshots", "files", "verify",
+      "stats",
       "version",
     ] {
       #expect(list.output.contains("  \(name) "))

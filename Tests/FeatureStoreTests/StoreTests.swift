@@ -61,6 +61,61 @@ import Testing
     try store.close()
   }
 
+  @Test func aPurgedKeyIsGoneOnlineAndKeptOffline() throws {
+    let fixture = try StoreFixture()
+    var store = try FeatureStore.open(at: fixture.directory)
+    try store.createGroup(StoreFixture.group())
+    for sensor in ["a", "b"] {
+      try store.put(
+        "readings", fields: ["sensor": sensor, "at": "2026-01-01T00:00:00Z", "value": "7"])
+    }
+    try store.purge("readings", key: ["sensor": "a"])
+    try store.flush()
+    try store.close()
+    store = try FeatureStore.open(at: fixture.directory)
+    #expect(try store.get("readings", fields: ["sensor": "a"])[0].status == .neverWritten)
+    #expect(
+      try store.get("readings", fields: ["sensor": "b"], features: ["value"])[0].value == .long(7))
+    let rows = try StoreFixture.offlineRows(store)
+    #expect(rows.map(\.sensor).sorted() == ["a", "b"] && rows.allSatisfy { !$0.isDeleted })
+    // An older event may come after it.
+    try store.put(
+      "readings", fields: ["sensor": "a", "at": "2020-01-01T00:00:00Z", "value": "1"])
+    #expect(
+      try store.get("readings", fields: ["sensor": "a"], features: ["value"])[0].value == .long(1))
+    try store.close()
+  }
+
+  @Test func statisticsAreOpenMetrics() throws {
+    let fixture = try StoreFixture()
+    let store = try FeatureStore.open(at: fixture.directory)
+    try store.createGroup(StoreFixture.group())
+    for sensor in ["a", "b", "c"] {
+      try store.put("readings", fields: ["sensor": sensor, "at": "2026-01-01T00:00:00Z"])
+    }
+    try store.flush()
+    let statistics = try store.statistics()
+    #expect(statistics.activity.commitCount == 3 && statistics.activity.commitSeconds(0.5) > 0)
+    let lines = statistics.openMetrics.split(separator: "\n").map(String.init)
+    #expect(lines.last == "# EOF")
+    #expect(lines.contains("fstore_online_keys{group=\"readings\"} 3"))
+    #expect(lines.contains("fstore_unflushed_lsns{group=\"readings\"} 0"))
+    #expect(lines.contains("fstore_written_records_total 3"))
+    #expect(lines.contains("fstore_commit_duration_seconds_count 3"))
+    // Every sample follows its own metric's type.
+    var family = ""
+    for line in lines.dropLast() {
+      let words = line.split(separator: " ").map(String.init)
+      if words[0] == "#" {
+        if words[1] == "TYPE" { family = words[2] }
+        #expect(words[2] == family)
+      } else {
+        #expect(words[0].hasPrefix(family) && Double(words[words.count - 1]) != nil, "\(line)")
+      }
+    }
+    try store.close()
+  }
+
   @Test func aSecondWriterIsRefusedAndAReaderIsNot() throws {
     let fixture = try StoreFixture()
     let store = try FeatureStore.open(at: fixture.directory)

@@ -108,6 +108,26 @@ extension Command {
     return .success
   }
 
+  static let purge = Command(
+    name: "purge", summary: "take an entity out of the online store",
+    discussion: """
+      The key answers 'never written' from then on, and its bytes go when the log is cleaned. The offline table
+      keeps its rows: 'fstore delete' is what both hear of. Example:
+
+        fstore purge weather origin=JFK
+      """,
+    syntax: CommandSyntax(positionals: [
+      .init(name: "GROUP", help: "the feature group"),
+      .init(name: "NAME=VALUE", help: "the entity key", isRepeatable: true),
+    ])
+  ) { context in
+    let words = context.arguments.positionals
+    let fields = try assignments(words.dropFirst())
+    let receipt = try context.withStore(.readWrite) { try $0.purge(words[0], key: fields) }
+    context.output.print(["lsn": .integer(receipt.lastLSN)]) { "purged as lsn \(receipt.lastLSN)" }
+    return .success
+  }
+
   static let get = Command(
     name: "get", summary: "read the newest values of an entity",
     discussion: """

@@ -4,13 +4,23 @@ internal import JSON
 extension Command {
   static let all: [Command] = [
     initialize, groupCreate, groupAddFeatures, groupList, groupDescribe, viewCreate, viewList,
-    ingest, put, get, delete, flush, trainingSet, optimize, vacuum, snapshots, files, verify, stats,
-    version,
+    ingest, put, get, delete, purge, flush, trainingSet, optimize, vacuum, snapshots, files, verify,
+    stats, version,
   ]
 
-  static let stats = Command(name: "stats", summary: "show counts and sizes of the store") {
-    context in
+  static let stats = Command(
+    name: "stats", summary: "show counts and sizes of the store",
+    discussion:
+      "--openmetrics prints them for Prometheus: for node_exporter's text files, from cron.",
+    syntax: CommandSyntax(options: [
+      CommandSyntax.flag("--openmetrics", "print OpenMetrics text")
+    ])
+  ) { context in
     let report = try context.withStore(.readOnly) { try $0.statistics() }
+    if context.arguments.has("--openmetrics") {
+      print(report.openMetrics, terminator: "")
+      return .success
+    }
     context.output.print(report.json) {
       var table = TextTable([
         ("group", .left), ("online keys", .right), ("deleted", .right), ("offline records", .right),
