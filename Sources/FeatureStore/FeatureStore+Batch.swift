@@ -1,6 +1,7 @@
 public import Columnar
 internal import FeatureModel
 internal import OnlineStore
+internal import Storage
 
 // Typed batches, columns in and columns out: what services use.
 extension FeatureStore {
@@ -101,15 +102,23 @@ extension FeatureStore {
     let encoded = try encodedKeys(group, keys)
     var facts = Facts()
     var rows = EncodedRows()
+    let now = clock.nowMicroseconds()
+    /// Keys that nothing was written for are not shown.
+    func appendMissing(upTo index: Int) {
+      while facts.statuses.count < index {
+        facts.appendMissing()
+        rows.append([])
+      }
+    }
     do {
       let log = try log(for: "read online")
-      let stored = try log.getBatch(
-        groupID: group.id, keys: (0..<keys.rowCount).map { encoded.array($0) })
-      for entry in stored {
-        let status = status(of: entry, group)
-        facts.append(entry, status)
-        if status == .present, let entry { rows.append(entry.entry.row) } else { rows.append([]) }
+      try log.withRecords(groupID: group.id, keys: encoded) { index, record in
+        appendMissing(upTo: index)
+        let status = FeatureAnswer.Status(record, group, now: now)
+        facts.append(record, status)
+        if status == .present { rows.append(record.row) } else { rows.append([]) }
       }
+      appendMissing(upTo: keys.rowCount)
       let decoded = try RowCodec(group).decode(
         rows, isPresent: facts.statuses.map { $0 == .present })
       return (features.map { decoded[$0] }, facts.finish(group.name))
@@ -123,17 +132,18 @@ extension FeatureStore {
     private var writeTimes = FixedWidthBuilder(.timestamp(isUTC: true), zero: Int64(0))
     private var lsns = FixedWidthBuilder(.int64, zero: Int64(0))
 
-    mutating func append(_ stored: StoredEntry?, _ status: FeatureAnswer.Status) {
+    mutating func append(_ record: RecordView, _ status: FeatureAnswer.Status) {
       statuses.append(status)
-      guard let stored else {
-        eventTimes.appendNull()
-        writeTimes.appendNull()
-        lsns.appendNull()
-        return
-      }
-      eventTimes.append(stored.entry.eventTime)
-      writeTimes.append(stored.entry.writeTime)
-      lsns.append(stored.lsn)
+      eventTimes.append(record.eventTime)
+      writeTimes.append(record.writeTime)
+      lsns.append(record.lsn)
+    }
+
+    mutating func appendMissing() {
+      statuses.append(.neverWritten)
+      eventTimes.appendNull()
+      writeTimes.appendNull()
+      lsns.appendNull()
     }
 
     mutating func finish(_ name: String) -> FeatureBatch.Group {

@@ -52,20 +52,42 @@ extension FeatureStore {
     try requireOnline(group)
     do {
       let indices = try references.map { try group.featureIndex($0.feature) }
-      let stored = try log(for: "read online").get(groupID: group.id, key: key)
-      let status = status(of: stored, group)
-      var vector: FeatureVector?
-      if status == .present, let stored {
-        vector = try FeatureVector(group, row: stored.entry.row)
+      let reader = RowReader(group)
+      let now = clock.nowMicroseconds()
+      var failure: FeatureModelError?
+      let answers = try log(for: "read online").withRecord(groupID: group.id, key: key.rawSpan) {
+        record in
+        let status = FeatureAnswer.Status(record, group, now: now)
+        return zip(references, indices).map { reference, index in
+          var value = FeatureValue.null
+          if status == .present {
+            do throws(FeatureModelError) {
+              value = try reader.value(index, in: record.row)
+            } catch { failure = error }
+          }
+          return FeatureAnswer(
+            name: reference.outputName, type: group.features[index].type, value: value,
+            status: status == .present && value == .null ? .null : status,
+            eventTime: record.eventTime, writeTime: record.writeTime, lsn: record.lsn)
+        }
       }
-      return try zip(references, indices).map { reference, index in
-        let value = try vector?.value(at: index) ?? .null
-        return FeatureAnswer(
-          name: reference.outputName, type: group.features[index].type, value: value,
-          status: status == .present && value == .null ? .null : status,
-          eventTime: stored?.entry.eventTime, writeTime: stored?.entry.writeTime, lsn: stored?.lsn)
-      }
+      if let failure { throw failure }
+      return answers
+        ?? zip(references, indices).map { reference, index in
+          FeatureAnswer(
+            name: reference.outputName, type: group.features[index].type, value: .null,
+            status: .neverWritten)
+        }
     } catch { throw FeatureStoreError(error) }
+  }
+
+  /// Takes notice of what the writer, in another process, did since the store was opened or refreshed:
+  /// what a store opened with `.readOnly` answers is as of then. Does nothing in the writer itself.
+  ///
+  /// Throws when the writer has cleaned its log faster than this reader followed: open the store anew.
+  public func refresh() throws(FeatureStoreError) {
+    guard access == .readOnly else { return }
+    do { try log(for: "refresh").refresh() } catch { throw FeatureStoreError(error) }
   }
 
   func requireOnline(_ group: FeatureGroup) throws(FeatureStoreError) {
@@ -73,14 +95,6 @@ extension FeatureStore {
       throw FeatureStoreError(
         .invalidArgument, "feature group '\(group.name)' is offline only: it has no online values")
     }
-  }
-
-  /// Why there are values, or none.
-  func status(of stored: StoredEntry?, _ group: FeatureGroup) -> FeatureAnswer.Status {
-    guard let stored else { return .neverWritten }
-    if stored.isTombstone { return .deleted }
-    let oldest = group.timeToLive.oldestEventTime(at: clock.nowMicroseconds())
-    return stored.entry.eventTime < oldest ? .expired : .present
   }
 
   /// `group:feature`, `group:feature=name` and `group:*` as references.
@@ -108,5 +122,15 @@ extension FeatureStore {
           group: group.name, feature: names[0], outputName: names.count == 2 ? names[1] : nil))
     }
     return references
+  }
+}
+
+extension FeatureAnswer.Status {
+  /// Why there are values, or none.
+  init(_ record: RecordView, _ group: FeatureGroup, now: Int64) {
+    let isExpired =
+      record.eventTime < group.timeToLive.oldestEventTime(at: now)
+      || record.expiresAt.map { $0 < now } == true
+    self = record.isTombstone ? .deleted : isExpired ? .expired : .present
   }
 }

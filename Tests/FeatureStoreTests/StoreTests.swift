@@ -128,6 +128,10 @@ import Testing
     let reader = try FeatureStore.open(at: fixture.directory, access: .readOnly)
     #expect(
       try reader.get("readings", fields: ["sensor": "a"], features: ["value"])[0].value == .long(7))
+    try store.put("readings", fields: ["sensor": "b", "at": "2026-01-01T00:00:00Z", "value": "8"])
+    try reader.refresh()
+    #expect(
+      try reader.get("readings", fields: ["sensor": "b"], features: ["value"])[0].value == .long(8))
     do {
       try reader.put("readings", fields: ["sensor": "a", "at": "2026-01-01T00:00:00Z"])
       Issue.record("a reader wrote")
