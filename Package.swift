@@ -77,7 +77,9 @@ let package = Package(
     tests("FeatureModelTests", ["FeatureModel", "Columnar", "TestSupport"]),
     tests("StorageTests", ["Storage", "TestSupport"]),
     tests("WriteAheadLogTests", ["WriteAheadLog", "Storage", "TestSupport"]),
-    tests("OnlineStoreTests", ["OnlineStore", "WriteAheadLog", "Storage", "TestSupport"]),
+    tests(
+      "OnlineStoreTests",
+      ["OnlineStore", "FeatureModel", "WriteAheadLog", "Storage", "TestSupport"]),
     tests("AvroTests", ["Avro", "JSON", "TestSupport"]),
     tests("FileFormatsTests", ["FileFormats", "Columnar", "Storage", "JSON", "TestSupport"]),
     tests(

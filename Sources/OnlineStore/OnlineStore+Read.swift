@@ -70,20 +70,38 @@ extension OnlineStore {
     return answers
   }
 
-  /// Shows the records of many keys, in their order, by the key's index; those of keys that were never
-  /// written are left out.
+  /// Shows the records of many keys of a group, in their order, by the key's index; those of keys that
+  /// were never written are left out.
   ///
   /// Much cheaper than one by one, because the cache misses of all keys overlap: all keys are hashed,
   /// then all slots are read, then the first lines of all records, and only then are they used.
   public func withRecords(
     groupID: UInt32, keys: EncodedRows, _ body: (Int, RecordView) -> Void
   ) throws(OnlineStoreError) {
+    try withRecords(keys, groupID: { _ in groupID }, body)
+  }
+
+  /// The same for keys of several groups: `groupIDs` says of each key to which group it belongs.
+  ///
+  /// - Precondition: there are as many group ids as keys.
+  public func withRecords(
+    groupIDs: [UInt32], keys: EncodedRows, _ body: (Int, RecordView) -> Void
+  ) throws(OnlineStoreError) {
+    precondition(groupIDs.count == keys.count, "one group a key")
+    try withRecords(keys, groupID: { groupIDs[$0] }, body)
+  }
+
+  @inline(__always) private func withRecords(
+    _ keys: EncodedRows, groupID: (Int) -> UInt32, _ body: (Int, RecordView) -> Void
+  ) throws(OnlineStoreError) {
     let section = sections.begin()
     defer { sections.end(section) }
     let memory = logMemory
     var tags: [UInt64] = []
     tags.reserveCapacity(keys.count)
-    for index in 0..<keys.count { tags.append(hasher.hash(groupID: groupID, key: keys[index])) }
+    for index in 0..<keys.count {
+      tags.append(hasher.hash(groupID: groupID(index), key: keys[index]))
+    }
     var sum: UInt64 = 0
     var positions: [UInt64] = []
     positions.reserveCapacity(keys.count)
@@ -93,7 +111,7 @@ extension OnlineStore {
     }
     for position in positions { sum &+= memory.touch(LogPosition(rawValue: position)) }
     for (index, tag) in tags.enumerated() {
-      _ = try withRecord(tag, groupID: groupID, key: keys[index]) { body(index, $0) }
+      _ = try withRecord(tag, groupID: groupID(index), key: keys[index]) { body(index, $0) }
     }
     OnlineStore.keep(sum)
   }

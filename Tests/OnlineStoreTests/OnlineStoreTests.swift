@@ -1,3 +1,4 @@
+import FeatureModel
 import OnlineStore
 import Storage
 import TestSupport
@@ -131,6 +132,37 @@ import WriteAheadLog
       for thread in threads { thread.join() }
       #expect(failures.withLock { $0 } == [])
       #expect(try store.verify() == 720)
+    }
+  }
+
+  @Test func aBatchOfSeveralGroupsAnswersLikeSingleGets() throws {
+    try withTemporaryDirectory { directory in
+      var generator = SeededGenerator(seed: 21)
+      let store = try open(directory)
+      for number in 0..<400 as Range<Int64> {
+        _ = try store.append([
+          LogEntry(
+            .put, groupID: UInt32(generator.below(4)), eventTime: number,
+            key: [UInt8(generator.below(100))], row: [UInt8](repeating: 1, count: 300))
+        ])
+      }
+      var keys = EncodedRows()
+      var groups: [UInt32] = []
+      for _ in 0..<500 {
+        keys.append([UInt8(generator.below(120))])
+        groups.append(UInt32(generator.below(5)))
+      }
+      var answers = [StoredEntry?](repeating: nil, count: keys.count)
+      var order: [Int] = []
+      try store.withRecords(groupIDs: groups, keys: keys) {
+        answers[$0] = $1.stored
+        order.append($0)
+      }
+      #expect(order == order.sorted() && order.count > 100 && order.count < 500)
+      for index in 0..<keys.count {
+        #expect(
+          try store.get(groupID: groups[index], key: keys.array(index)) == answers[index])
+      }
     }
   }
 
