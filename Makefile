@@ -8,7 +8,8 @@ export LD_LIBRARY_PATH := $(PREFIX)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PAT
 
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 
-.PHONY: setup build release test demo bench bench-online lint format clean
+.PHONY: setup build release test demo bench bench-online nightly nightly-log nightly-online nightly-kills mutants \
+  lint format clean
 
 setup:
 	scripts/bootstrap
@@ -23,6 +24,29 @@ test:
 	scripts/bootstrap --peers
 	swift build --build-tests $(SWIFT_FLAGS)
 	swift test --skip-build
+
+# What takes longer than `make test` may: parts of at most half an hour, each of which can be run alone.
+nightly: nightly-log nightly-online nightly-kills mutants
+
+NIGHTLY := scripts/bootstrap --peers && swift build -c release --build-tests $(SWIFT_FLAGS) && \
+  swift test -c release --skip-build
+
+# Every sequence of three operations on the log with a crash before each call; every byte damaged.
+nightly-log:
+	FSTORE_SIMULATION_LENGTH=3 FSTORE_SIMULATION_OUTCOMES=8 FSTORE_FAULT_SEEDS=20 FSTORE_DAMAGE_STEP=1 \
+	  bash -c '$(NIGHTLY) --filter WriteAheadLogTests'
+
+# Random histories of the online store beside a model, and crashes in every call of some.
+nightly-online:
+	FSTORE_MODEL_SEEDS=5000 FSTORE_CRASH_SEEDS=100 bash -c '$(NIGHTLY) --filter OnlineStoreTests'
+
+# kill -9 of ingesting processes.
+nightly-kills:
+	FSTORE_KILL_ROUNDS=3000 bash -c '$(NIGHTLY) --filter KillTests'
+
+# Plants bugs in a copy of the sources, one at a time; each must be found by the test that it names.
+mutants:
+	scripts/mutants
 
 demo:
 	scripts/bootstrap --peers

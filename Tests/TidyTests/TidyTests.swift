@@ -74,6 +74,21 @@ import Testing
     #expect(wrong.isEmpty)
   }
 
+  @Test func everyMutantCanStillBePlanted() throws {
+    let process = Process()
+    process.executableURL = URL(filePath: "/usr/bin/env")
+    process.arguments = [
+      "python3", Self.root.appending(path: "scripts/mutants").path, "--check",
+    ]
+    let errors = Pipe()
+    process.standardError = errors
+    process.standardOutput = FileHandle.nullDevice
+    try process.run()
+    let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0, "\(text)")
+  }
+
   @Test func everyTestFileExpectsSomething() throws {
     let wrong = try Self.files(under: "Tests")
       .filter { file in
