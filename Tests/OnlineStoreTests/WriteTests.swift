@@ -183,6 +183,44 @@ import WriteAheadLog
     }
   }
 
+  /// A record that was written before the purge, but indexed after it, must not come back.
+  @Test func nothingFromBeforeAPurgeAnswersAfterIt() throws {
+    try withTemporaryDirectory { directory in
+      let store = try OnlineStore.open(
+        directory: directory + "/log", fileSystem: POSIXFileSystem(), clock: SystemClock())
+      let isDone = Lock(false)
+      let failures = Lock<[String]>([])
+      let writers = try (0..<4 as Range<Int64>).map { thread in
+        try BackgroundThread(name: "write") {
+          var round: Int64 = 0
+          while !isDone.withLock({ $0 }) {
+            round += 1
+            do { _ = try store.append((0..<20).map { put(1, round, [$0]) }) } catch {
+              failures.withLock { $0.append("\(error)") }
+            }
+          }
+        }
+      }
+      for _ in 0..<100 {
+        let purged = try store.purge(groupID: 7, key: [1])
+        for _ in 0..<20 {
+          if let found = try store.get(groupID: 7, key: [1]), found.lsn < purged {
+            failures.withLock { $0.append("LSN \(found.lsn) after the purge \(purged)") }
+          }
+        }
+      }
+      isDone.withLock { $0 = true }
+      for thread in writers { thread.join() }
+      #expect(failures.withLock { $0.prefix(3) } == [])
+      let answer = try store.get(groupID: 7, key: [1])
+      try store.close()
+      let again = try OnlineStore.open(
+        directory: directory + "/log", fileSystem: POSIXFileSystem(), clock: SystemClock())
+      #expect(try again.get(groupID: 7, key: [1]) == answer)
+      try again.close()
+    }
+  }
+
   @Test func aRecordsOwnExpiryIsKeptAndItsRowGoesOnceItHasCome() throws {
     let files = SimulatedFileSystem()
     let store = try StoreModel.open(files)
