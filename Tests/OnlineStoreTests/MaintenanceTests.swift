@@ -209,7 +209,10 @@ import WriteAheadLog
         }
       }
       var removed = 0
-      for _ in 0..<40 {
+      // At least so often; on a busy machine until the writers have written enough to be cleaned.
+      var rounds = 0
+      while rounds < 40 || (removed == 0 && rounds < 4000) {
+        rounds += 1
         removed += try store.clean(upTo: store.log.durableLSN, minimumLogBytes: 256 << 10)
           .removedSegmentCount
         usleep(5000)

@@ -201,7 +201,7 @@ import WriteAheadLog
           }
         }
       }
-      for _ in 0..<100 {
+      for _ in 0..<60 {
         let purged = try store.purge(groupID: 7, key: [1])
         for _ in 0..<20 {
           if let found = try store.get(groupID: 7, key: [1]), found.lsn < purged {
