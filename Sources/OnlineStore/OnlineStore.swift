@@ -169,7 +169,7 @@ public final class OnlineStore: Sendable {
   }
 
   /// Appends the entries as one atomic commit; they can be read when it returns. Every entry gets the
-  /// same write time, later than that of every append before.
+  /// same write time, later than that of every append before; a copy (with an `originalLSN`) keeps its own.
   ///
   /// - Precondition: there is at least one entry.
   public func append(
@@ -193,7 +193,7 @@ public final class OnlineStore: Sendable {
         throw .keyTooLong(sizeBytes: entry.key.count)
       }
       var stamped = entry
-      stamped.writeTime = writeTime
+      if entry.originalLSN == nil { stamped.writeTime = writeTime }
       sizeBytes += entry.sizeBytes
       records.append { stamped.encode(into: &$0) }
     }
@@ -203,7 +203,8 @@ public final class OnlineStore: Sendable {
     for (offset, entry) in entries.enumerated() where entry.kind.isAnswer {
       let candidate = Candidate(
         groupID: entry.groupID, eventTime: entry.eventTime, isTombstone: entry.kind == .tombstone,
-        lsn: receipt.lsns.lowerBound + Int64(offset), position: receipt.positions[offset],
+        lsn: entry.originalLSN ?? receipt.lsns.lowerBound + Int64(offset),
+        position: receipt.positions[offset],
         sizeBytes: entry.sizeBytes)
       outcome(offset, try index(candidate, key: entry.key.rawSpan))
     }

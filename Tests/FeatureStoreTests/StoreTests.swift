@@ -86,6 +86,51 @@ import Testing
     try store.close()
   }
 
+  @Test func aLostOnlineStoreIsMaterializedFromTheOfflineTable() throws {
+    let fixture = try StoreFixture()
+    var options = FeatureStore.Options()
+    options.flushesAutomatically = false
+    let store = try FeatureStore.open(at: fixture.directory, options: options)
+    try store.createGroup(StoreFixture.group())
+    func put(_ sensor: String, _ day: String, _ value: String) throws -> Int64 {
+      try store.put(
+        "readings",
+        fields: ["sensor": sensor, "at": "2026-01-\(day)T00:00:00Z", "value": value, "note": "n"]
+      ).lastLSN
+    }
+    _ = try put("a", "01", "1")
+    let corrected = try put("a", "02", "2")
+    _ = try put("a", "01", "3")
+    _ = try put("b", "01", "4")
+    try store.delete("readings", key: ["sensor": "b"], eventTime: "2026-01-05T00:00:00Z")
+    _ = try put("c", "01", "5")
+    try store.flush()
+    let newest = try put("c", "07", "6")
+    let nothing = try store.materialize("readings")
+    #expect(nothing.broughtCount == 0 && nothing.keyCount == 3 && nothing.rowCount == 6)
+
+    // Purging stands for the loss.
+    for sensor in ["a", "b", "c"] { try store.purge("readings", key: ["sensor": sensor]) }
+    #expect(try store.get("readings", fields: ["sensor": "a"])[0].status == .neverWritten)
+    let report = try store.materialize("readings")
+    #expect(report.broughtCount == 3)
+    let answer = try store.get("readings", fields: ["sensor": "a"])
+    #expect(answer.map(\.value) == [.long(2), .string("n")] && answer[0].lsn == corrected)
+    #expect(try store.get("readings", fields: ["sensor": "b"])[0].status == .deleted)
+    #expect(try store.get("readings", fields: ["sensor": "c"])[0].value == .long(5))
+    #expect(try store.materialize("readings").broughtCount == 0)
+    // Nothing lands a second time; what was not flushed yet still lands, and is materialized then.
+    #expect(try store.flush().map(\.recordCount) == [1])
+    #expect(try StoreFixture.offlineRows(store).count == 7)
+    #expect(try store.materialize("readings").broughtCount == 1)
+    let last = try store.get("readings", fields: ["sensor": "c"])
+    #expect(last[0].value == .long(6) && last[0].lsn == newest)
+    try store.close()
+    let again = try FeatureStore.open(at: fixture.directory, options: options)
+    #expect(try again.get("readings", fields: ["sensor": "a"])[0].lsn == corrected)
+    try again.close()
+  }
+
   @Test func statisticsAreOpenMetrics() throws {
     let fixture = try StoreFixture()
     let store = try FeatureStore.open(at: fixture.directory)

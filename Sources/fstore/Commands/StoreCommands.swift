@@ -4,7 +4,8 @@ internal import JSON
 extension Command {
   static let all: [Command] = [
     initialize, groupCreate, groupAddFeatures, groupList, groupDescribe, viewCreate, viewList,
-    ingest, put, get, delete, purge, flush, trainingSet, optimize, vacuum, snapshots, files, verify,
+    ingest, put, get, delete, purge, flush, materialize, trainingSet, optimize, vacuum, snapshots,
+    files, verify,
     stats, version,
   ]
 
@@ -38,6 +39,35 @@ extension Command {
         + "\n\nlog: \(bytesText(report.logBytes)) in \(report.segmentCount) segments, "
         + "last lsn \(countText(report.lastLSN)); index: \(countText(report.indexedKeyCount)) keys, "
         + "\(bytesText(report.indexBytes))"
+    }
+    return .success
+  }
+
+  static let materialize = Command(
+    name: "materialize", summary: "fill the online store from an offline table",
+    discussion: """
+      Brings the newest record of every key of the table online where it is not yet: after the log was lost, or
+      for history that never passed through it. Nothing lands offline a second time; it may be run again at any
+      time, and goes on where it was interrupted. Example:
+
+        fstore materialize weather
+      """,
+    syntax: CommandSyntax(positionals: [.init(name: "GROUP", help: "the feature group")])
+  ) { context in
+    let bar = ProgressBar("materializing")
+    let report = try context.withStore(.readWrite) { store in
+      defer { bar.finish() }
+      return try store.materialize(context.arguments.positionals[0]) { done, total in
+        bar.update(done, of: total, detail: "\(bytesText(done)) of \(bytesText(total))")
+      }
+    }
+    let json: JSONValue = [
+      "rows": .integer(report.rowCount), "keys": .integer(Int64(report.keyCount)),
+      "brought": .integer(Int64(report.broughtCount)),
+    ]
+    context.output.print(json) {
+      "\(countText(report.broughtCount)) of \(countText(report.keyCount)) keys brought online, from "
+        + "\(countText(report.rowCount)) rows"
     }
     return .success
   }
