@@ -69,27 +69,19 @@ private struct Materialization {
       $0 + $1.dataFile.fileSizeInBytes
     }
     var done: Int64 = 0
+    func read(_ bytes: Int64) {
+      done += bytes
+      progress(done, total * 2)
+    }
     var work = self
-    try forEachBatch(
-      keys + system,
-      { bytes in
-        done += bytes
-        progress(done, total * 2)
-      }
-    ) { try work.find($0) }
+    try forEachBatch(keys + system, read) { try work.find($0) }
     work.report.keyCount = work.newest.count
     try work.leaveOutWhatAnswers()
     let columns =
       keys + system + [OfflineTables.writeTime, OfflineTables.isDeleted]
       + group.features.map(\.name)
     if !work.newest.isEmpty {
-      try forEachBatch(
-        columns,
-        { bytes in
-          done += bytes
-          progress(done, total * 2)
-        }
-      ) { try work.bring($0) }
+      try forEachBatch(columns, read) { try work.bring($0) }
     }
     return work.report
   }
