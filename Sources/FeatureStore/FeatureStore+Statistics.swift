@@ -67,14 +67,6 @@ public struct StoreStatistics: Sendable {
   }
 }
 
-/// What `verify` has read.
-public struct VerifyReport: Sendable {
-  public var logRecordCount = 0
-  public var tableCount = 0
-  public var fileCount = 0
-  public var offlineRecordCount: Int64 = 0
-}
-
 extension FeatureStore {
   /// The version of this library.
   public static let version = "0.1.0"
@@ -107,50 +99,5 @@ extension FeatureStore {
         lastLSN: online.lastLSN, segmentCount: online.segmentCount,
         logBytes: Int64(online.logBytes), liveBytes: Int64(online.liveBytes))
     } catch { throw FeatureStoreError(error) }
-  }
-
-  /// Checks every record of the log and the index, and that every data file of every offline table is
-  /// there, has its size and its number of rows, and follows this log. Throws `.corrupt` with the first
-  /// damage. Cost: reads the whole log and every file's footer.
-  public func verify() throws(FeatureStoreError) -> VerifyReport {
-    var report = VerifyReport()
-    do {
-      let log = try log(for: "verify")
-      report.logRecordCount = try log.verify()
-      for group in groups where group.isOffline {
-        let table = try tables.load(group)
-        let position = try OfflinePosition.check(table.metadata, storeID: storeID, group: group)
-        guard position.lsn <= log.log.lastLSN else {
-          throw FeatureStoreError(
-            .corrupt,
-            "the offline table of '\(group.name)' has records up to lsn \(position.lsn), the log "
-              + "ends at \(log.log.lastLSN)")
-        }
-        report.tableCount += 1
-        for task in try table.newScan().planFiles().tasks {
-          try check(task.dataFile, table)
-          report.fileCount += 1
-          report.offlineRecordCount += task.dataFile.recordCount
-        }
-      }
-    } catch let error as IcebergError where [.inputOutput, .notFound].contains(error.kind) {
-      throw FeatureStoreError(.corrupt, error.description, cause: error)
-    } catch { throw FeatureStoreError(error) }
-    return report
-  }
-
-  private func check(_ file: DataFile, _ table: Table) throws {
-    let opened = try table.io.open(file.path)
-    let size = try opened.size()
-    guard size == file.fileSizeInBytes else {
-      throw FeatureStoreError(
-        .corrupt, "'\(file.path)' has \(size) bytes, its table says \(file.fileSizeInBytes)")
-    }
-    let reader = try ParquetReader(file: opened)
-    guard reader.rowCount == file.recordCount else {
-      throw FeatureStoreError(
-        .corrupt, "'\(file.path)' has \(reader.rowCount) rows, its table says \(file.recordCount)")
-    }
-    try opened.close()
   }
 }

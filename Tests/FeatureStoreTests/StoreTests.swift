@@ -1,6 +1,7 @@
 import FeatureModel
 import FeatureStore
 import Foundation
+import Iceberg
 import Testing
 
 @Suite struct StoreTests {
@@ -129,6 +130,43 @@ import Testing
     let again = try FeatureStore.open(at: fixture.directory, options: options)
     #expect(try again.get("readings", fields: ["sensor": "a"])[0].lsn == corrected)
     try again.close()
+  }
+
+  @Test func verifyNamesEveryDamage() throws {
+    let fixture = try StoreFixture()
+    let store = try FeatureStore.open(at: fixture.directory)
+    try store.createGroup(StoreFixture.group())
+    for sensor in ["a", "b", "c"] {
+      try store.put(
+        "readings", fields: ["sensor": sensor, "at": "2026-01-01T00:00:00Z", "value": "7"])
+      try store.flush()
+    }
+    let whole = try store.verify()
+    #expect(whole.damages.isEmpty && whole.fileCount == 3 && whole.logRecordCount == 3)
+    let paths = try store.dataFiles("readings").map {
+      $0.path.replacingOccurrences(of: "file://", with: "")
+    }
+    try FileManager.default.removeItem(atPath: paths[0])
+    let bytes = try Data(contentsOf: URL(filePath: paths[1]))
+    try bytes.prefix(bytes.count - 1).write(to: URL(filePath: paths[1]))
+    try store.close()
+
+    // And one flipped bit in the log's first record: the value's.
+    let log = fixture.directory + "/log/00000001.log"
+    var segment = try Data(contentsOf: URL(filePath: log))
+    segment[4096 + 32 + 16 + 48] ^= 1
+    let reader = try FeatureStore.open(at: fixture.directory, access: .readOnly)
+    try segment.write(to: URL(filePath: log + ".new"))
+    let damaged = try reader.verify()
+    #expect(damaged.damages.count == 2 && damaged.fileCount == 1)
+    #expect(damaged.damages.contains { $0.contains(paths[0]) })
+    #expect(damaged.damages.contains { $0.contains(paths[1]) && $0.contains("bytes") })
+    try FileManager.default.removeItem(atPath: log)
+    try FileManager.default.moveItem(atPath: log + ".new", toPath: log)
+    do {
+      _ = try FeatureStore.open(at: fixture.directory)
+      Issue.record("opened a damaged log")
+    } catch { #expect(error.code == .corrupt && error.message.contains("00000001.log")) }
   }
 
   @Test func statisticsAreOpenMetrics() throws {

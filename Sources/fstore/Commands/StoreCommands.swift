@@ -76,7 +76,8 @@ extension Command {
     name: "verify", summary: "check every record, the index and the offline tables",
     discussion: """
       Reads every frame of the log and checks its checksum, asks the index for every record, and checks that
-      every file of every offline table is there with its size and row count. Status 65 names the first damage.
+      every file of every offline table is there with its size and row count. Every damage is named; the status
+      is 65 if there is any.
       """
   ) { context in
     let bar = ProgressBar("verifying")
@@ -87,13 +88,16 @@ extension Command {
     let json: JSONValue = [
       "log_records": .integer(Int64(report.logRecordCount)),
       "tables": .integer(Int64(report.tableCount)), "files": .integer(Int64(report.fileCount)),
-      "offline_records": .integer(report.offlineRecordCount), "damage": .null,
+      "offline_records": .integer(report.offlineRecordCount),
+      "damages": .array(report.damages.map { .string($0) }),
     ]
     context.output.print(json) {
       "\(countText(report.logRecordCount)) log records and \(countText(report.fileCount)) files of "
-        + "\(report.tableCount) tables (\(countText(report.offlineRecordCount)) records): no damage"
+        + "\(report.tableCount) tables (\(countText(report.offlineRecordCount)) records): "
+        + (report.damages.isEmpty ? "no damage" : "\(report.damages.count) damages")
     }
-    return .success
+    for damage in report.damages { Output.error(damage) }
+    return report.damages.isEmpty ? .success : .data
   }
 
   static let version = Command(name: "version", summary: "print the version") { context in
