@@ -8,8 +8,8 @@ export LD_LIBRARY_PATH := $(PREFIX)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PAT
 
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 
-.PHONY: setup build release test demo bench bench-online nightly nightly-log nightly-online nightly-kills mutants \
-  lint format clean
+.PHONY: setup build release test demo bench bench-online bench-pit nightly nightly-log nightly-online \
+  nightly-kills mutants lint format clean
 
 setup:
 	scripts/bootstrap
@@ -61,6 +61,10 @@ bench-online: setup
 	Benchmarks/bootstrap --online
 	FSTORE_BENCHMARKS=1 swift build -c release --product online-benchmark $(SWIFT_FLAGS)
 	.build/release/online-benchmark $(BENCH_FLAGS)
+
+# Training sets beside DuckDB and Polars; BENCH_FLAGS="--scale 1" for 20 million rows, as in docs.
+bench-pit: release
+	Benchmarks/pit/run $(BENCH_FLAGS)
 
 lint:
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks
