@@ -56,11 +56,11 @@ demo:
 bench: release
 	Benchmarks/run
 
-# Gets and puts of the online store beside LMDB and RocksDB, which it installs.
+# Gets and puts of the online store beside LMDB, RocksDB, SQLite and Redis, which it installs.
 bench-online: setup
 	Benchmarks/bootstrap --online
-	FSTORE_BENCHMARKS=1 swift build -c release --product online-benchmark $(SWIFT_FLAGS)
-	.build/release/online-benchmark $(BENCH_FLAGS)
+	swift build -c release --package-path Benchmarks --product online-benchmark $(SWIFT_FLAGS)
+	Benchmarks/.build/release/online-benchmark --directory Benchmarks/.build/online-benchmark $(BENCH_FLAGS)
 
 # Training sets beside DuckDB and Polars; BENCH_FLAGS="--scale 1" for 20 million rows, as in docs.
 bench-pit: release

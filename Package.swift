@@ -35,6 +35,8 @@ let package = Package(
   products: [
     .library(name: "FeatureStore", targets: ["FeatureStore"]),
     .library(name: "Iceberg", targets: ["Iceberg"]),
+    .library(
+      name: "OnlineStore", targets: ["OnlineStore", "WriteAheadLog", "FeatureModel", "Storage"]),
     .executable(name: "fstore", targets: ["fstore"]),
   ],
   targets: [
@@ -106,17 +108,3 @@ let package = Package(
   ],
   cxxLanguageStandard: .cxx20
 )
-
-// The benchmark of the online store links the peers it compares with; `make bench-online` asks for it.
-if Context.environment["FSTORE_BENCHMARKS"] != nil {
-  package.targets += [
-    .systemLibrary(name: "CRocksDB", path: "Benchmarks/online/CRocksDB"),
-    .systemLibrary(name: "CLMDB", path: "Benchmarks/online/CLMDB"),
-    .executableTarget(
-      name: "online-benchmark",
-      dependencies: [
-        "OnlineStore", "WriteAheadLog", "Storage", "FeatureModel", "CRocksDB", "CLMDB",
-      ],
-      path: "Benchmarks/online/Sources", swiftSettings: testSettings),
-  ]
-}

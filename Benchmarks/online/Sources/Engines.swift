@@ -8,6 +8,9 @@ import WriteAheadLog
 
 /// What every engine does: rows of bytes by key, copied out into the caller's buffer.
 protocol Engine: AnyObject, Sendable {
+  var name: String { get }
+  /// In another process: asked less often, for it answers more slowly.
+  var isRemote: Bool { get }
   /// Copies the row of a key; returns its length.
   func get(_ key: [UInt8], into buffer: UnsafeMutableRawBufferPointer) -> Int
   /// Copies the rows of many keys, one behind the other, 256 bytes apart.
@@ -17,7 +20,12 @@ protocol Engine: AnyObject, Sendable {
   func close()
 }
 
+extension Engine {
+  var isRemote: Bool { false }
+}
+
 final class OurEngine: Engine {
+  let name = "fstore"
   let store: OnlineStore
 
   init(_ directory: String, isDurable: Bool) throws {
@@ -58,13 +66,17 @@ final class OurEngine: Engine {
   func close() { try? store.close() }
 }
 
-/// LMDB, opened without read-ahead; a reader keeps its transaction and renews it.
+/// LMDB, opened without read-ahead; a reading thread keeps its transaction and renews it for each call.
 final class LMDBEngine: Engine, @unchecked Sendable {
+  // Unchecked: LMDB's environment may be used by any thread.
+  let name = "LMDB"
   private var environment: OpaquePointer?
   private var database: MDB_dbi = 0
+  private var reader = pthread_key_t()
 
   init(_ directory: String, isDurable: Bool) {
     mkdir(directory, 0o700)
+    pthread_key_create(&reader) { mdb_txn_abort($0.map { OpaquePointer($0) }) }
     mdb_env_create(&environment)
     mdb_env_set_mapsize(environment, 16 << 30)
     let flags =
@@ -77,10 +89,19 @@ final class LMDBEngine: Engine, @unchecked Sendable {
     mdb_txn_commit(transaction)
   }
 
+  /// Reads what is committed now, in the thread's own transaction, which is renewed and not made anew.
   private func read(_ body: (OpaquePointer?) -> Int) -> Int {
     var transaction: OpaquePointer?
-    mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &transaction)
-    defer { mdb_txn_abort(transaction) }
+    if let kept = pthread_getspecific(reader) {
+      transaction = OpaquePointer(kept)
+      mdb_txn_renew(transaction)
+    } else {
+      guard mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &transaction) == 0 else {
+        fatalError("LMDB reader")
+      }
+      pthread_setspecific(reader, UnsafeRawPointer(transaction))
+    }
+    defer { mdb_txn_reset(transaction) }
     return body(transaction)
   }
 
@@ -131,12 +152,19 @@ final class LMDBEngine: Engine, @unchecked Sendable {
     guard mdb_txn_commit(transaction) == 0 else { fatalError("LMDB commit") }
   }
 
-  func close() { mdb_env_close(environment) }
+  func close() {
+    if let kept = pthread_getspecific(reader) { mdb_txn_abort(OpaquePointer(kept)) }
+    pthread_key_delete(reader)
+    mdb_env_close(environment)
+  }
 }
 
-/// RocksDB: 10 bits of bloom filter a key, 1 GiB of block cache, no compression.
+/// RocksDB: 10 bits of bloom filter a key, 1 GiB of block cache, no compression; batches by its batched MultiGet.
 final class RocksDBEngine: Engine, @unchecked Sendable {
+  // Unchecked: RocksDB's handle may be used by any thread.
+  let name = "RocksDB"
   private let database: OpaquePointer
+  private let family: OpaquePointer?
   private let readOptions = rocksdb_readoptions_create()
   private let writeOptions = rocksdb_writeoptions_create()
 
@@ -150,10 +178,16 @@ final class RocksDBEngine: Engine, @unchecked Sendable {
     rocksdb_options_set_block_based_table_factory(options, table)
     rocksdb_writeoptions_set_sync(writeOptions, isDurable ? 1 : 0)
     var error: UnsafeMutablePointer<CChar>?
-    guard let opened = rocksdb_open(options, directory, &error) else {
-      fatalError(error.map { String(cString: $0) } ?? "RocksDB")
+    var family: OpaquePointer?
+    let opened = "default".withCString { name in
+      var names: [UnsafePointer<CChar>?] = [name]
+      var familyOptions: [OpaquePointer?] = [options]
+      return rocksdb_open_column_families(
+        options, directory, 1, &names, &familyOptions, &family, &error)
     }
+    guard let opened else { fatalError(error.map { String(cString: $0) } ?? "RocksDB") }
     database = opened
+    self.family = family
   }
 
   /// Brings the database to its best form for reading.
@@ -178,24 +212,26 @@ final class RocksDBEngine: Engine, @unchecked Sendable {
     let count = keys.count
     var names: [UnsafePointer<CChar>?] = []
     var sizes: [Int] = []
-    var values = [UnsafeMutablePointer<CChar>?](repeating: nil, count: count)
-    var valueSizes = [Int](repeating: 0, count: count)
-    var errors = [UnsafeMutablePointer<CChar>?](repeating: nil, count: count)
     for index in 0..<count {
       keys[index].withUnsafeBytes {
         names.append($0.baseAddress?.assumingMemoryBound(to: CChar.self))
         sizes.append($0.count)
       }
     }
-    rocksdb_multi_get(
-      database, readOptions, count, &names, &sizes, &values, &valueSizes, &errors)
+    var values = [OpaquePointer?](repeating: nil, count: count)
+    var errors = [UnsafeMutablePointer<CChar>?](repeating: nil, count: count)
+    rocksdb_batched_multi_get_cf(
+      database, readOptions, family, count, &names, &sizes, &values, &errors, false)
     var total = 0
     for index in 0..<count {
-      guard let value = values[index] else { continue }
-      UnsafeMutableRawBufferPointer(rebasing: buffer[(index * 256)...]).baseAddress?
-        .copyMemory(from: value, byteCount: valueSizes[index])
-      total += valueSizes[index]
-      rocksdb_free(value)
+      guard let slice = values[index] else { continue }
+      var size = 0
+      if let value = rocksdb_pinnableslice_value(slice, &size) {
+        UnsafeMutableRawBufferPointer(rebasing: buffer[(index * 256)...]).baseAddress?
+          .copyMemory(from: value, byteCount: size)
+      }
+      total += size
+      rocksdb_pinnableslice_destroy(slice)
     }
     return total
   }
@@ -217,5 +253,8 @@ final class RocksDBEngine: Engine, @unchecked Sendable {
     if let error { fatalError(String(cString: error)) }
   }
 
-  func close() { rocksdb_close(database) }
+  func close() {
+    rocksdb_column_family_handle_destroy(family)
+    rocksdb_close(database)
+  }
 }

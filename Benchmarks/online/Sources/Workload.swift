@@ -27,6 +27,12 @@ struct Workload {
     return row
   }
 
+  static func record(_ number: Int) -> (key: [UInt8], row: [UInt8]) {
+    var key = [UInt8](repeating: 0, count: keyBytes)
+    writeKey(number, into: &key)
+    return (key, row(number))
+  }
+
   /// Key numbers in the order in which they are asked for.
   func uniform(_ count: Int, seed: UInt64) -> [Int] {
     var state = seed &* 2 &+ 1
@@ -100,6 +106,7 @@ struct Percentiles {
   var median: Double
   var p99: Double
   var p999: Double
+  var mean: Double
 
   /// - Parameter nanoseconds: of single operations.
   init(_ nanoseconds: [UInt64]) {
@@ -107,6 +114,7 @@ struct Percentiles {
     func at(_ share: Double) -> Double {
       sorted.isEmpty ? 0 : Double(sorted[min(sorted.count - 1, Int(Double(sorted.count) * share))])
     }
+    mean = sorted.isEmpty ? 0 : Double(sorted.reduce(0, +)) / Double(sorted.count)
     (median, p99, p999) = (at(0.5), at(0.99), at(0.999))
   }
 }

@@ -1,9 +1,11 @@
-import FeatureModel
 import Glibc
 import OnlineStore
 
-// online-benchmark [--keys N] [--directory DIR] [--seconds S]: gets, batch gets and puts of the online store,
-// LMDB and RocksDB in one process, in turns. Rows of 200 bytes, keys of 16; every get copies the row out.
+// online-benchmark [--keys N] [--rounds N] [--seconds S] [--directory DIR] [--json FILE]
+//
+// Gets, batch gets and puts of the online store beside a flat table in memory (the limit), LMDB, RocksDB,
+// SQLite and Redis, in one run: in every round the engines take turns, and medians over the rounds are
+// compared. Keys of 16 bytes, rows of 200.
 
 /// The value of an option of the command line.
 func option(_ name: String) -> String? {
@@ -13,212 +15,154 @@ func option(_ name: String) -> String? {
 }
 
 let keyCount = option("--keys").flatMap { Int($0) } ?? 1_000_000
-let directory = option("--directory") ?? "/tmp/fstore-online-benchmark"
-
-func row(_ label: String, _ text: String) {
-  print(label.padded(to: 34) + text)
+let rounds = option("--rounds").flatMap { Int($0) } ?? 3
+let seconds = option("--seconds").flatMap { Double($0) } ?? 1.5
+let directory = option("--directory") ?? ".build/online-benchmark"
+guard keyCount >= 10_000, rounds >= 1, seconds > 0 else {
+  print("at least 10000 keys, 1 round and some seconds")
+  exit(64)
 }
-
-extension String {
-  func padded(to width: Int) -> String {
-    self + String(repeating: " ", count: max(1, width - count))
-  }
-}
-
-func rounded(_ value: Double, _ digits: Int = 2) -> String {
-  let scale = pow(10.0, Double(digits))
-  return "\((value * scale).rounded() / scale)"
-}
-
-func fill(_ engine: any Engine, _ keyCount: Int) -> Double {
-  let start = now()
-  var key = [UInt8](repeating: 0, count: Workload.keyBytes)
-  for first in stride(from: 0, to: keyCount, by: 1000) {
-    engine.put(
-      (first..<min(first + 1000, keyCount)).map { number in
-        Workload.writeKey(number, into: &key)
-        return (key, Workload.row(number))
-      })
-  }
-  return Double(now() - start) / 1e9
-}
-
-/// Gets one by one; the nanoseconds of each, and how many went wrong.
-func gets(_ engine: any Engine, _ numbers: [Int], isTimed: Bool) -> (times: [UInt64], wrong: Int) {
-  var times: [UInt64] = []
-  if isTimed { times.reserveCapacity(numbers.count) }
-  var wrong = 0
-  var key = [UInt8](repeating: 0, count: Workload.keyBytes)
-  let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256, alignment: 16)
-  defer { buffer.deallocate() }
-  for number in numbers {
-    Workload.writeKey(number, into: &key)
-    let start = isTimed ? now() : 0
-    let count = engine.get(key, into: buffer)
-    if isTimed { times.append(now() - start) }
-    if count != Workload.rowBytes || buffer.load(as: UInt64.self) != UInt64(number) { wrong += 1 }
-  }
-  return (times, wrong)
-}
-
-func batches(_ engine: any Engine, _ numbers: [Int]) -> (times: [UInt64], wrong: Int) {
-  var times: [UInt64] = []
-  var wrong = 0
-  let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 * 101, alignment: 16)
-  defer { buffer.deallocate() }
-  var key = [UInt8](repeating: 0, count: Workload.keyBytes)
-  for first in stride(from: 0, to: numbers.count - 100, by: 100) {
-    var keys = EncodedRows()
-    for number in numbers[first..<first + 100] {
-      Workload.writeKey(number, into: &key)
-      keys.append(key)
-    }
-    let start = now()
-    let count = engine.getBatch(keys, into: buffer)
-    times.append(now() - start)
-    if count != 100 * Workload.rowBytes { wrong += 1 }
-    let last = buffer.loadUnaligned(fromByteOffset: 99 * 256, as: UInt64.self)
-    if last != UInt64(numbers[first + 99]) { wrong += 1 }
-  }
-  return (times, wrong)
-}
-
-func puts(
-  _ engine: any Engine, keys: Int, threads: Int, batch: Int, seconds: Double
-) -> Double {
-  let end = now() + UInt64(seconds * 1e9)
-  let counts = UnsafeMutablePointer<Int>.allocate(capacity: threads)
-  counts.initialize(repeating: 0, count: threads)
-  defer { counts.deallocate() }
-  nonisolated(unsafe) let results = counts
-  let elapsed = onThreads(threads) { index in
-    var key = [UInt8](repeating: 0, count: Workload.keyBytes)
-    var number = index * 7919
-    var done = 0
-    let value = Workload.row(1)
-    while now() < end {
-      engine.put(
-        (0..<batch).map { _ in
-          number = (number &* 31 &+ 12_345) % keys
-          Workload.writeKey(number, into: &key)
-          return (key, value)
-        })
-      done += batch
-    }
-    results[index] = done
-  }
-  return Double((0..<threads).reduce(0) { $0 + counts[$1] }) / elapsed
-}
-
-/// The disk's own rate: writes of 256 bytes into zero-filled space, each followed by fdatasync.
-func rawSyncsPerSecond(_ path: String) -> Double {
-  let descriptor = open(path, O_RDWR | O_CREAT, 0o600)
-  let zeros = [UInt8](repeating: 0, count: 4 << 20)
-  _ = zeros.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
-  fsync(descriptor)
-  let block = [UInt8](repeating: 7, count: 256)
-  let start = now()
-  let count = 3000
-  for index in 0..<count {
-    _ = block.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, 256, off_t(index * 256)) }
-    fdatasync(descriptor)
-  }
-  let rate = Double(count) / (Double(now() - start) / 1e9)
-  close(descriptor)
-  unlink(path)
-  return rate
-}
+let limitName = "flat index in memory"
+let diskName = "disk, write and sync"
 
 func remove(_ path: String) {
   var pid = pid_t()
-  var words: [UnsafeMutablePointer<CChar>?] = [
-    strdup("rm"), strdup("-rf"), strdup(path), nil,
-  ]
-  posix_spawnp(&pid, "rm", nil, nil, &words, environ)
+  var words: [UnsafeMutablePointer<CChar>?] = [strdup("rm"), strdup("-rf"), strdup(path), nil]
+  guard posix_spawnp(&pid, "rm", nil, nil, &words, environ) == 0 else { return }
   var status: Int32 = 0
   waitpid(pid, &status, 0)
 }
 
-remove(directory)
-mkdir(directory, 0o700)
-let workload = Workload(count: keyCount)
-print("\(keyCount) keys of \(Workload.keyBytes) bytes, rows of \(Workload.rowBytes) bytes")
-
-// Reading.
-let ours = try OurEngine(directory + "/ours", isDurable: false)
-let lmdb = LMDBEngine(directory + "/lmdb", isDurable: false)
-let rocksdb = RocksDBEngine(directory + "/rocksdb", isDurable: false)
-let engines: [(name: String, engine: any Engine)] = [
-  ("fstore", ours), ("LMDB", lmdb), ("RocksDB", rocksdb),
-]
-for (name, engine) in engines {
-  let seconds = fill(engine, keyCount)
-  row("\(name): load, batches of 1000", "\(rounded(Double(keyCount) / seconds / 1e6)) M records/s")
-}
-rocksdb.compact()
-let statistics = ours.store.statistics
-row(
-  "fstore: index",
-  "\(rounded(Double(statistics.indexBytes) / Double(statistics.indexedKeys))) bytes a key")
-for distribution in ["uniform", "zipf"] {
-  let numbers =
-    distribution == "uniform" ? workload.uniform(600_000, seed: 5) : workload.zipf(600_000, seed: 5)
-  for (name, engine) in engines {
-    _ = gets(engine, Array(numbers.prefix(200_000)), isTimed: false)
-    let (times, wrong) = gets(engine, numbers, isTimed: true)
-    let figures = Percentiles(times)
-    row(
-      "\(name): get, \(distribution)",
-      "p50 \(rounded(figures.median / 1e3)) us, p99 \(rounded(figures.p99 / 1e3)) us, p999 "
-        + "\(rounded(figures.p999 / 1e3)) us" + (wrong > 0 ? ", WRONG \(wrong)" : ""))
-  }
-  for threads in [1, 2] {
-    for (name, engine) in engines {
-      let perThread = (0..<threads).map { Array(numbers.dropFirst($0 * 1000)) }
-      let seconds = onThreads(threads) { _ = gets(engine, perThread[$0], isTimed: false) }
-      let total = perThread.reduce(0) { $0 + $1.count }
-      row(
-        "\(name): get, \(distribution), \(threads) threads",
-        "\(rounded(Double(total) / seconds / 1e6)) M/s")
+/// Gets of one round: one by one, on two threads, by hundreds.
+func measureReads(
+  _ engines: [any Engine], _ workload: Workload, into results: inout Results, seed: UInt64
+) {
+  for distribution in ["uniform", "zipf"] {
+    let numbers =
+      distribution == "uniform"
+      ? workload.uniform(400_000, seed: seed) : workload.zipf(400_000, seed: seed)
+    for engine in engines {
+      let count = engine.isRemote ? 20_000 : 400_000
+      _ = gets(engine, numbers.prefix(count / 4), isTimed: false)
+      let figures = Percentiles(gets(engine, numbers.prefix(count), isTimed: true))
+      results.note("get \(distribution) p50", engine.name, figures.median / 1e3, "us")
+      results.note("get \(distribution) p99", engine.name, figures.p99 / 1e3, "us")
+    }
+    for engine in engines {
+      let count = engine.isRemote ? 20_000 : 400_000
+      let halves = [numbers.prefix(count), numbers.suffix(count)]
+      let elapsed = onThreads(2) { _ = gets(engine, halves[$0], isTimed: false) }
+      results.note(
+        "get \(distribution) 2 threads", engine.name, Double(2 * count) / elapsed, "gets/s",
+        isHigherBetter: true)
+    }
+    for engine in engines {
+      let figures = Percentiles(batches(engine, numbers.prefix(engine.isRemote ? 50_000 : 400_000)))
+      results.note("getBatch of 100 \(distribution) p50", engine.name, figures.median / 1e3, "us")
+      results.note("getBatch of 100 \(distribution) p99", engine.name, figures.p99 / 1e3, "us")
     }
   }
-  for (name, engine) in engines {
-    let (times, wrong) = batches(engine, numbers)
-    let figures = Percentiles(times)
-    row(
-      "\(name): 100 keys, \(distribution)",
-      "p50 \(rounded(figures.median / 1e3)) us, p99 \(rounded(figures.p99 / 1e3)) us"
-        + (wrong > 0 ? ", WRONG \(wrong)" : ""))
-  }
-}
-for (name, engine) in engines {
-  row(
-    "\(name): put not synced, batches of 1000",
-    "\(rounded(puts(engine, keys: keyCount, threads: 1, batch: 1000, seconds: 2) / 1e6)) M records/s"
-  )
-}
-for (_, engine) in engines { engine.close() }
-do {
-  let start = now()
-  let again = try OurEngine(directory + "/ours", isDurable: true)
-  row("fstore: open", "\(rounded(Double(now() - start) / 1e9)) s")
-  again.close()
 }
 
-// Durable writing.
-let durable: [(name: String, engine: any Engine)] = [
-  ("fstore", try OurEngine(directory + "/ours-sync", isDurable: true)),
-  ("LMDB", LMDBEngine(directory + "/lmdb-sync", isDurable: true)),
-  ("RocksDB", RocksDBEngine(directory + "/rocksdb-sync", isDurable: true)),
-]
-for (threads, batch) in [(1, 1), (32, 1), (32, 16)] {
-  row("disk: write and sync", "\(rounded(rawSyncsPerSecond(directory + "/raw"), 0))/s")
-  for (name, engine) in durable {
-    row(
-      "\(name): durable put, \(threads) x \(batch)",
-      "\(rounded(puts(engine, keys: keyCount, threads: threads, batch: batch, seconds: 2), 0)) records/s"
-    )
+/// Loads the engines, then reads and writes without a sync for each record.
+func relaxedPart(_ results: inout Results) throws {
+  let ours = try OurEngine(directory + "/ours", isDurable: false)
+  let rocksdb = RocksDBEngine(directory + "/rocksdb", isDurable: false)
+  let kept: [any Engine] = [
+    ours, LMDBEngine(directory + "/lmdb", isDurable: false), rocksdb,
+    SQLiteEngine(directory + "/sqlite", isDurable: false),
+    RedisEngine(directory + "/redis", appendfsync: "everysec"),
+  ]
+  let engines = [FlatEngine(capacity: keyCount)] + kept
+  for engine in engines {
+    let rate = Double(keyCount) / fill(engine, keyCount)
+    results.note("load in batches of 1000", engine.name, rate, "records/s", isHigherBetter: true)
+  }
+  rocksdb.compact()
+  let statistics = ours.store.statistics
+  results.note(
+    "index memory", "fstore", Double(statistics.indexBytes) / Double(statistics.indexedKeys),
+    "bytes/key")
+  let workload = Workload(count: keyCount)
+  for round in 1...rounds {
+    measureReads(engines, workload, into: &results, seed: UInt64(round))
+    print("reads, round \(round) of \(rounds) done")
+    fflush(nil)
+  }
+  for round in 1...rounds {
+    for engine in kept {
+      let figures = puts(engine, keys: keyCount, threads: 1, batch: 1000, seconds: seconds)
+      results.note(
+        "relaxed put 1 caller batches of 1000", engine.name, figures.recordsPerSecond, "records/s",
+        isHigherBetter: true)
+    }
+    print("relaxed puts, round \(round) of \(rounds) done")
+    fflush(nil)
+  }
+  for engine in engines { engine.close() }
+  for _ in 1...rounds {
+    let start = now()
+    let again = try OurEngine(directory + "/ours", isDurable: true)
+    results.note("open", "fstore", Double(now() - start) / 1e9, "s")
+    again.close()
   }
 }
-for (_, engine) in durable { engine.close() }
+
+func durablePart(_ results: inout Results) throws {
+  let engines: [any Engine] = [
+    try OurEngine(directory + "/ours-sync", isDurable: true),
+    LMDBEngine(directory + "/lmdb-sync", isDurable: true),
+    RocksDBEngine(directory + "/rocksdb-sync", isDurable: true),
+    SQLiteEngine(directory + "/sqlite-sync", isDurable: true),
+    RedisEngine(directory + "/redis-sync", appendfsync: "always"),
+  ]
+  for round in 1...rounds {
+    for (threads, batch) in [(1, 1), (32, 1), (32, 16)] {
+      let name =
+        "durable put \(threads) caller\(threads > 1 ? "s" : "")"
+        + (batch > 1 ? " batches of 16" : "")
+      for engine in engines {
+        // Each right after the disk alone, for the disk's mood changes.
+        let raw = Percentiles(rawSyncs(directory + "/raw"))
+        results.note("write and sync 256 bytes p50", "disk", raw.median / 1e3, "us")
+        if threads == 1, engine.name == "fstore" {
+          results.note(name, diskName, 1e9 / raw.mean, "records/s", isHigherBetter: true)
+          results.note(name + " p50", diskName, raw.median / 1e3, "us")
+        }
+        let figures = puts(engine, keys: keyCount, threads: threads, batch: batch, seconds: seconds)
+        results.note(
+          name, engine.name, figures.recordsPerSecond, "records/s", isHigherBetter: true)
+        results.note(name + " p50", engine.name, figures.latency.median / 1e3, "us")
+        results.note(name + " p99", engine.name, figures.latency.p99 / 1e3, "us")
+      }
+    }
+    print("durable puts, round \(round) of \(rounds) done")
+    fflush(nil)
+  }
+  for engine in engines { engine.close() }
+}
+
 remove(directory)
+mkdir(directory, 0o700)
+print(
+  "\(keyCount) keys of \(Workload.keyBytes) bytes, rows of \(Workload.rowBytes) bytes, \(rounds) rounds"
+)
+var results = Results()
+let bandwidth = memoryBandwidth()
+try relaxedPart(&results)
+try durablePart(&results)
+remove(directory)
+results.print(limits: [limitName, diskName])
+let cores = sysconf(Int32(_SC_NPROCESSORS_ONLN))
+print(
+  "\n\(cores) cores; copying memory on one: \(Results.text(bandwidth / 1e9)) GB/s read and written")
+if let path = option("--json") {
+  let text = results.json([
+    ("keys", "\(keyCount)"), ("rounds", "\(rounds)"), ("cores", "\(cores)"),
+    ("memory_copy_gigabytes_per_second", Results.text(bandwidth / 1e9)),
+  ])
+  guard let file = fopen(path, "w"), fputs(text, file) >= 0, fclose(file) == 0 else {
+    print("cannot write '\(path)'")
+    exit(74)
+  }
+}

@@ -1,0 +1,29 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A package of its own, so that fstore itself never needs the peers. `make bench-online` installs them and runs it.
+
+let package = Package(
+  name: "fstore-benchmarks",
+  dependencies: [.package(name: "fstore", path: "..")],
+  targets: [
+    .systemLibrary(name: "CRocksDB", path: "online/CRocksDB"),
+    .systemLibrary(name: "CLMDB", path: "online/CLMDB"),
+    .systemLibrary(name: "CSQLitePeer", path: "online/CSQLitePeer"),
+    .target(name: "CFlatIndex", path: "online/CFlatIndex"),
+    .executableTarget(
+      name: "online-benchmark",
+      dependencies: [
+        .product(name: "OnlineStore", package: "fstore"), "CRocksDB", "CLMDB", "CSQLitePeer",
+        "CFlatIndex",
+      ],
+      path: "online/Sources",
+      swiftSettings: [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableExperimentalFeature("Lifetimes"),
+        .treatAllWarnings(as: .error),
+      ]),
+  ]
+)
