@@ -234,7 +234,8 @@ extension FeatureStore {
       group.version = 1
       var changed = current
       try changed.add(group)
-      if group.isOffline { try tables.create(group, from: log.log.lastLSN) }
+      // Not the last LSN: what is not on disk yet may be lost, and its LSNs given again.
+      if group.isOffline { try tables.create(group, from: log.log.durableLSN) }
       try save(changed)
       current = changed
       return group

@@ -160,9 +160,10 @@ extension OnlineStore {
     guard !moves.isEmpty else { return }
     let inside = appending.begin()
     defer { appending.end(inside) }
-    let batch = WriteBatch(moves.map(\.entry))
+    var records = LogRecords()
+    for move in moves { records.append { move.entry.encode(into: &$0) } }
     let receipt: AppendReceipt
-    do { receipt = try log.append(batch.records, isMaintenance: true) } catch { throw .log(error) }
+    do { receipt = try log.append(records, isMaintenance: true) } catch { throw .log(error) }
     cover(receipt.positions[receipt.positions.count - 1])
     for (move, position) in zip(moves, receipt.positions) {
       shard(move.tag).withLock { state in

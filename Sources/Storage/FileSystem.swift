@@ -27,6 +27,10 @@ public protocol FileSystem: Sendable {
   /// Renames a file. Unless `replacing`, fails with `.exists` when `newPath` is taken, atomically.
   func rename(_ path: String, to newPath: String, replacing: Bool) throws(StorageError)
 
+  /// Gives a file a second name (a hard link). Returns false where that cannot be: on another file
+  /// system, or on one without links. Fails with `.exists` when `newPath` is taken.
+  func link(_ path: String, to newPath: String) throws(StorageError) -> Bool
+
   /// Makes the names in a directory durable.
   func synchronizeDirectory(_ path: String) throws(StorageError)
 
@@ -103,6 +107,10 @@ public protocol File: AnyObject, Sendable {
 /// A lock that is held until `release()`.
 public protocol FileLock: AnyObject, Sendable {
   func release()
+}
+
+extension FileSystem {
+  public func link(_ path: String, to newPath: String) throws(StorageError) -> Bool { false }
 }
 
 extension File {

@@ -101,11 +101,22 @@ public struct POSIXFileSystem: FileSystem {
     let number = unsafe csystem_rename_no_replace(path, newPath)
     if number == EINVAL || number == ENOSYS {
       // The file system has no such flag: a link fails on a taken name as atomically.
-      _ = try retryingInterrupts("publish", newPath) { Int(unsafe link(path, newPath)) }
+      _ = try retryingInterrupts("publish", newPath) { Int(unsafe Glibc.link(path, newPath)) }
       _ = try removeFile(path)
     } else if number != 0 {
       throw StorageError(
         errorNumber: number, operation: "rename", path: number == EEXIST ? newPath : path)
+    }
+  }
+
+  public func link(_ path: String, to newPath: String) throws(StorageError) -> Bool {
+    do {
+      _ = try retryingInterrupts("link", newPath) { Int(unsafe Glibc.link(path, newPath)) }
+      return true
+    } catch {
+      let impossible = [EXDEV, EPERM, EMLINK, EOPNOTSUPP, ENOSYS]
+      if impossible.contains(error.errorNumber) { return false }
+      throw error
     }
   }
 

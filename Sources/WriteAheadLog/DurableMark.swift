@@ -73,7 +73,7 @@ final class DurableMark: Sendable {
     return nil
   }
 
-  private static func encode(_ value: Value) -> [UInt8] {
+  static func encode(_ value: Value) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: sizeBytes)
     bytes.storeLittleEndian(magic, at: 0)
     bytes.storeLittleEndian(formatVersion, at: 8)

@@ -14,7 +14,7 @@ final class CatalogDatabase: Sendable {
   private let catalogName: String
   /// Catalogs that Java made with schema version 0 lack the column `iceberg_type`.
   private let isTable: String
-  private let hasType: Bool
+  let hasType: Bool
 
   init(
     path: String, catalogName: String, fileSystem: any FileSystem, busyTimeoutMilliseconds: Int32

@@ -22,7 +22,7 @@ public final class SQLiteCatalog: Catalog {
   /// The folder below which tables without a location of their own are created, as a location.
   public let warehouse: String
   public let io: FileIO
-  private let database: CatalogDatabase
+  let database: CatalogDatabase
   private let clock: any WallClock
   private let options: Options
   /// Metadata files never change, so what was read once is good as long as the pointer is the same.

@@ -5,7 +5,7 @@ extension Command {
   static let all: [Command] = [
     initialize, groupCreate, groupAddFeatures, groupList, groupDescribe, viewCreate, viewList,
     ingest, put, get, delete, purge, flush, materialize, trainingSet, optimize, vacuum, snapshots,
-    files, verify,
+    files, verify, backup, restore,
     stats, version,
   ]
 
@@ -77,9 +77,16 @@ extension Command {
     discussion: """
       Reads every frame of the log and checks its checksum, asks the index for every record, and checks that
       every file of every offline table is there with its size and row count. Every damage is named; the status
-      is 65 if there is any.
-      """
+      is 65 if there is any. With BACKUP every file of that backup is compared with what was written, and the
+      store is not looked at.
+      """,
+    syntax: CommandSyntax(positionals: [
+      .init(
+        name: "BACKUP", help: "a backup to check, or a directory of backups: the newest",
+        isRequired: false)
+    ])
   ) { context in
+    if let backup = context.arguments.positionals.first { return try verifyBackup(backup, context) }
     let bar = ProgressBar("verifying")
     let report = try context.withStore(.readOnly) { store in
       defer { bar.finish() }
