@@ -9,7 +9,7 @@ export LD_LIBRARY_PATH := $(PREFIX)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PAT
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 
 .PHONY: setup build release test demo bench bench-online bench-pit nightly nightly-log nightly-online \
-  nightly-kills mutants lint format clean
+  nightly-kills nightly-soak mutants lint format clean
 
 setup:
 	scripts/bootstrap
@@ -26,7 +26,7 @@ test:
 	swift test --skip-build
 
 # What takes longer than `make test` may: parts of at most half an hour, each of which can be run alone.
-nightly: nightly-log nightly-online nightly-kills mutants
+nightly: nightly-log nightly-online nightly-kills nightly-soak mutants
 
 NIGHTLY := scripts/bootstrap --peers && swift build -c release --build-tests $(SWIFT_FLAGS) && \
   swift test -c release --skip-build
@@ -43,6 +43,10 @@ nightly-online:
 # kill -9 of ingesting processes.
 nightly-kills:
 	FSTORE_KILL_ROUNDS=3000 bash -c '$(NIGHTLY) --filter KillTests'
+
+# Half an hour of mixed load with cleaning: memory and disk must come to a plateau.
+nightly-soak:
+	FSTORE_SOAK_SECONDS=1700 bash -c '$(NIGHTLY) --filter SoakTests'
 
 # Plants bugs in a copy of the sources, one at a time; each must be found by the test that it names.
 mutants:
