@@ -70,25 +70,24 @@ extension FeatureStore {
   func append(
     _ encoded: RecordEncoder.Encoded, _ group: FeatureGroup, to log: OnlineStore
   ) throws(FeatureStoreError) -> PutReceipt {
-    var entries: [LogEntry] = []
-    entries.reserveCapacity(encoded.eventTimes.count)
+    var batch = WriteBatch()
+    let sizeBytes = encoded.rows.bytes.count + encoded.keys.bytes.count
+    batch.reserveCapacity(recordCount: encoded.eventTimes.count, sizeBytes: sizeBytes)
     var refusals = encoded.refusals[...]
     for row in encoded.eventTimes.indices {
       if refusals.first?.row == row {
         refusals.removeFirst()
         continue
       }
-      entries.append(
-        LogEntry(
-          .put, groupID: group.id, schemaVersion: group.version,
-          eventTime: encoded.eventTimes[row], key: encoded.keys.array(row),
-          row: encoded.rows.array(row)))
+      batch.put(
+        groupID: group.id, schemaVersion: group.version, eventTime: encoded.eventTimes[row],
+        key: encoded.keys[row], row: encoded.rows[row])
     }
     do {
-      let lsns = try log.append(entries)
-      flusher.noteAppended(bytes: encoded.rows.bytes.count + encoded.keys.bytes.count)
-      return PutReceipt(
-        firstLSN: lsns.lowerBound, lastLSN: lsns.upperBound, count: entries.count)
+      let count = batch.count
+      let lsns = try log.append(batch)
+      flusher.noteAppended(bytes: sizeBytes)
+      return PutReceipt(firstLSN: lsns.lowerBound, lastLSN: lsns.upperBound, count: count)
     } catch { throw FeatureStoreError(error) }
   }
 

@@ -1,3 +1,4 @@
+internal import Storage
 internal import Synchronization
 internal import WriteAheadLog
 
@@ -64,6 +65,11 @@ internal import WriteAheadLog
     /// The hash's own place.
     @inline(__always) func start(_ tag: UInt64) -> Int {
       Int(truncatingIfNeeded: tag.multipliedFullWidth(by: capacity).high)
+    }
+
+    /// Asks for the cache line of the hash's own place.
+    @inline(__always) func prefetch(_ tag: UInt64) {
+      unsafe Prefetch.line(words + start(tag) * 2)
     }
 
     /// The next position from `slot` on whose hash is `tag`, with its slot; nil when there is none.

@@ -24,8 +24,9 @@ public struct LogEntry: Hashable, Sendable {
   }
 
   public static let headerBytes = 32
-  private static let copyFlag: UInt8 = 1
-  private static let expiryFlag: UInt8 = 2
+  fileprivate static let writeTimeOffset = 24
+  fileprivate static let copyFlag: UInt8 = 1
+  fileprivate static let expiryFlag: UInt8 = 2
   public static let keyLimitBytes = 1 << 20
 
   public var kind: Kind
@@ -59,28 +60,24 @@ public struct LogEntry: Hashable, Sendable {
     self.row = row
   }
 
-  /// Appends the entry's bytes.
-  public func encode(into bytes: inout [UInt8]) {
-    bytes.append(kind.rawValue)
-    bytes.append(
-      (originalLSN == nil ? 0 : LogEntry.copyFlag) | (expiresAt == nil ? 0 : LogEntry.expiryFlag))
-    bytes.appendLittleEndian(UInt16(0))
-    bytes.appendLittleEndian(groupID)
-    bytes.appendLittleEndian(schemaVersion)
-    bytes.appendLittleEndian(UInt32(clamping: key.count))
-    bytes.appendLittleEndian(eventTime)
-    bytes.appendLittleEndian(writeTime)
-    if let originalLSN { bytes.appendLittleEndian(originalLSN) }
-    if let expiresAt { bytes.appendLittleEndian(expiresAt) }
-    bytes += key
-    bytes += row
+  /// Its bytes, as they lie in the log.
+  public var encoded: [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: sizeBytes)
+    var elements = bytes.mutableSpan
+    var memory = unsafe elements.mutableBytes
+    head.encode(key: key.rawSpan, row: row.rawSpan, into: &memory, at: 0)
+    return bytes
+  }
+
+  /// Without key and row.
+  var head: Head {
+    Head(
+      kind, groupID: groupID, schemaVersion: schemaVersion, eventTime: eventTime,
+      writeTime: writeTime, originalLSN: originalLSN, expiresAt: expiresAt)
   }
 
   /// What its payload takes in the log.
-  var sizeBytes: Int {
-    LogEntry.headerBytes + (originalLSN == nil ? 0 : 8) + (expiresAt == nil ? 0 : 8) + key.count
-      + row.count
-  }
+  var sizeBytes: Int { head.sizeBytes + key.count + row.count }
 
   /// Reads an entry; nil when the bytes are none.
   public init?(decoding bytes: RawSpan) {
@@ -144,6 +141,67 @@ public struct LogEntry: Hashable, Sendable {
       @_lifetime(copy self)
       get { bytes.extracting(droppingFirst: keyStart + keyLength) }
     }
+  }
+}
+
+extension LogEntry {
+  /// What stands before an entry's key.
+  struct Head {
+    private let kind: Kind
+    private let groupID: UInt32
+    private let schemaVersion: UInt32
+    private let eventTime: Int64
+    private let writeTime: Int64
+    private let originalLSN: LogSequenceNumber?
+    private let expiresAt: Int64?
+
+    init(
+      _ kind: Kind, groupID: UInt32, schemaVersion: UInt32, eventTime: Int64, writeTime: Int64 = 0,
+      originalLSN: LogSequenceNumber? = nil, expiresAt: Int64? = nil
+    ) {
+      self.kind = kind
+      self.groupID = groupID
+      self.schemaVersion = schemaVersion
+      self.eventTime = eventTime
+      self.writeTime = writeTime
+      self.originalLSN = originalLSN
+      self.expiresAt = expiresAt
+    }
+
+    var sizeBytes: Int {
+      LogEntry.headerBytes + (originalLSN == nil ? 0 : 8) + (expiresAt == nil ? 0 : 8)
+    }
+
+    /// Writes the entry over zeros.
+    func encode(key: RawSpan, row: RawSpan, into memory: inout MutableRawSpan, at start: Int) {
+      memory.storeLittleEndian(kind.rawValue, at: start)
+      memory.storeLittleEndian(
+        (originalLSN == nil ? 0 : LogEntry.copyFlag)
+          | (expiresAt == nil ? 0 : LogEntry.expiryFlag), at: start + 1)
+      memory.storeLittleEndian(groupID, at: start + 4)
+      memory.storeLittleEndian(schemaVersion, at: start + 8)
+      memory.storeLittleEndian(UInt32(clamping: key.byteCount), at: start + 12)
+      memory.storeLittleEndian(eventTime, at: start + 16)
+      memory.storeLittleEndian(writeTime, at: start + LogEntry.writeTimeOffset)
+      var offset = start + LogEntry.headerBytes
+      if let originalLSN {
+        memory.storeLittleEndian(originalLSN, at: offset)
+        offset += 8
+      }
+      if let expiresAt {
+        memory.storeLittleEndian(expiresAt, at: offset)
+        offset += 8
+      }
+      memory.store(key, at: offset)
+      memory.store(row, at: offset + key.byteCount)
+    }
+  }
+
+  /// Sets the write time of an encoded entry, but of a copy, which keeps its own.
+  static func stamp(_ writeTime: Int64, _ memory: inout MutableRawSpan, at start: Int) {
+    let flags = memory.bytes.loadLittleEndian(UInt8.self, at: start + 1)
+    if flags & copyFlag != 0 { return }
+    memory.storeLittleEndian(writeTime, at: start + writeTimeOffset)
   }
 }
 

@@ -10,6 +10,9 @@ public struct OnlineMetrics: Hashable, Sendable {
   public var refusedEntries: UInt64 = 0
   /// Nanoseconds that commits took, from the call to the index; percentiles by `percentile`.
   public var commitNanoseconds = Histogram()
+  /// Records of the log that were indexed from reading it: on opening, after the last checkpoint, and
+  /// by a reader that follows.
+  public var replayedRecords: UInt64 = 0
   /// Cleanings, and all that they did together.
   public var cleanings: UInt64 = 0
   public var cleaned = CleaningReport()
@@ -37,6 +40,10 @@ final class OnlineCounters: Sendable {
 
   func noteRefused(_ count: Int) {
     if count > 0 { state.withLock { $0.refusedEntries += UInt64(count) } }
+  }
+
+  func noteReplayed(_ count: Int) {
+    state.withLock { $0.replayedRecords += UInt64(count) }
   }
 
   func noteCleaning(_ report: CleaningReport) {

@@ -160,10 +160,9 @@ extension OnlineStore {
     guard !moves.isEmpty else { return }
     let inside = appending.begin()
     defer { appending.end(inside) }
-    var records = LogRecords()
-    for move in moves { records.append { move.entry.encode(into: &$0) } }
+    let batch = WriteBatch(moves.map(\.entry))
     let receipt: AppendReceipt
-    do { receipt = try log.append(records, isMaintenance: true) } catch { throw .log(error) }
+    do { receipt = try log.append(batch.records, isMaintenance: true) } catch { throw .log(error) }
     cover(receipt.positions[receipt.positions.count - 1])
     for (move, position) in zip(moves, receipt.positions) {
       shard(move.tag).withLock { state in

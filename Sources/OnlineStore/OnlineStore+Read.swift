@@ -30,7 +30,9 @@ public struct RecordView: ~Escapable {
     get { entry.row }
   }
 
-  var sizeBytes: Int { entry.bytes.byteCount }
+  func candidate(at position: LogPosition) -> OnlineStore.Candidate {
+    OnlineStore.Candidate(entry, lsn: lsn, at: position)
+  }
 
   /// A copy that outlives the read.
   public var stored: StoredEntry? {
@@ -45,13 +47,22 @@ extension OnlineStore {
   /// Cost: two or three cache misses and a checksum. No allocation, no lock, no system call where the log
   /// can be mapped. `body` may do anything but should be short: memory that writers have replaced is
   /// kept meanwhile.
-  public func withRecord<Result>(
+  @inlinable public func withRecord<Result>(
     groupID: UInt32, key: RawSpan, _ body: (RecordView) -> Result
   ) throws(OnlineStoreError) -> Result? {
+    var result: Result?
+    try show(groupID: groupID, key: key) { result = body($0) }
+    return result
+  }
+
+  /// The same, of one type for all results: generic code that is not specialized is slow.
+  @usableFromInline func show(
+    groupID: UInt32, key: RawSpan, _ body: (RecordView) -> Void
+  ) throws(OnlineStoreError) {
     let tag = hasher.hash(groupID: groupID, key: key)
     let section = sections.begin()
     defer { sections.end(section) }
-    return try withRecord(tag, groupID: groupID, key: key, body)
+    try show(tag, groupID: groupID, key: key, body)
   }
 
   /// The entry that answers for this key: a put, a tombstone, or nil when nothing was ever written.
@@ -97,42 +108,50 @@ extension OnlineStore {
     let section = sections.begin()
     defer { sections.end(section) }
     let memory = logMemory
+    let count = keys.count
     var tags: [UInt64] = []
-    tags.reserveCapacity(keys.count)
-    for index in 0..<keys.count {
-      tags.append(hasher.hash(groupID: groupID(index), key: keys[index]))
+    tags.reserveCapacity(count)
+    for index in 0..<count {
+      let tag = hasher.hash(groupID: groupID(index), key: keys[index])
+      shard(tag).view.prefetch(tag)
+      tags.append(tag)
     }
-    var sum: UInt64 = 0
-    var positions: [UInt64] = []
-    positions.reserveCapacity(keys.count)
+    var positions: [LogPosition] = []
+    positions.reserveCapacity(count)
     for tag in tags {
       let table = shard(tag).view
-      positions.append(table.next(tag, from: table.start(tag))?.position.rawValue ?? 0)
+      let position = table.next(tag, from: table.start(tag))?.position ?? OnlineStore.nowhere
+      memory.prefetch(position)
+      positions.append(position)
     }
-    for position in positions { sum &+= memory.touch(LogPosition(rawValue: position)) }
-    for (index, tag) in tags.enumerated() {
-      _ = try withRecord(tag, groupID: groupID(index), key: keys[index]) { body(index, $0) }
+    for index in 0..<count where positions[index] != OnlineStore.nowhere {
+      let (group, key) = (groupID(index), keys[index])
+      var isShown = false
+      do throws(OnlineStoreError) {
+        isShown = try show(at: positions[index], groupID: group, key: key) { body(index, $0) }
+      } catch {}
+      // Another key with the same hash, or moved meanwhile, or damaged: the long way tells.
+      if !isShown { try show(tags[index], groupID: group, key: key) { body(index, $0) } }
     }
-    OnlineStore.keep(sum)
   }
 
-  @inline(never) private static func keep(_ value: UInt64) {}
+  /// No record lies in a segment's header.
+  private static let nowhere = LogPosition(rawValue: 0)
 
-  private func withRecord<Result>(
-    _ tag: UInt64, groupID: UInt32, key: RawSpan, _ body: (RecordView) -> Result
-  ) throws(OnlineStoreError) -> Result? {
+  /// Shows the key's record if there is one. Inside a read section.
+  private func show(
+    _ tag: UInt64, groupID: UInt32, key: RawSpan, _ body: (RecordView) -> Void
+  ) throws(OnlineStoreError) {
     var attempts = 0
     while true {
       do throws(OnlineStoreError) {
         let table = shard(tag).view
         var slot = table.start(tag)
         while let found = table.next(tag, from: slot) {
-          if let result = try withRecord(at: found.position, groupID: groupID, key: key, body) {
-            return result
-          }
+          if try show(at: found.position, groupID: groupID, key: key, body) { return }
           slot = table.after(found.slot)
         }
-        return nil
+        return
       } catch {
         // Cleaning has moved the record between our looks at the index and at the log; the index knows
         // where it is now.
@@ -142,37 +161,39 @@ extension OnlineStore {
     }
   }
 
-  /// The record at a position if it is the key's. Inside a read section.
-  @inline(__always) private func withRecord<Result>(
-    at position: LogPosition, groupID: UInt32, key: RawSpan, _ body: (RecordView) -> Result
-  ) throws(OnlineStoreError) -> Result? {
+  /// Shows the record at a position if it is the key's; whether it is. Inside a read section.
+  @inline(__always) private func show(
+    at position: LogPosition, groupID: UInt32, key: RawSpan, _ body: (RecordView) -> Void
+  ) throws(OnlineStoreError) -> Bool {
     let memory = logMemory
     guard let record = memory.record(at: position) else {
       return try readRecord(position, groupID: groupID, key: key, body)
     }
     guard let entry = LogEntry.View(record.payload) else { throw .malformedEntry(position) }
-    guard entry.groupID == groupID, entry.key.isEqual(to: key) else { return nil }
-    return body(RecordView(lsn: record.lsn, entry: entry))
+    guard entry.groupID == groupID, entry.key.isEqual(to: key) else { return false }
+    body(RecordView(lsn: record.lsn, entry: entry))
+    return true
   }
 
   /// The same by a system call, for what is not mapped; says what is wrong with a damaged record.
-  private func readRecord<Result>(
-    _ position: LogPosition, groupID: UInt32, key: RawSpan, _ body: (RecordView) -> Result
-  ) throws(OnlineStoreError) -> Result? {
+  private func readRecord(
+    _ position: LogPosition, groupID: UInt32, key: RawSpan, _ body: (RecordView) -> Void
+  ) throws(OnlineStoreError) -> Bool {
     var failure: OnlineStoreError?
-    let result: Result?
+    var isShown = false
     do {
-      result = try log.read(at: position) { lsn, payload in
+      try log.read(at: position) { lsn, payload in
         guard let entry = LogEntry.View(payload) else {
           failure = .malformedEntry(position)
-          return nil
+          return
         }
-        guard entry.groupID == groupID, entry.key.isEqual(to: key) else { return nil }
-        return body(RecordView(lsn: lsn, entry: entry))
+        guard entry.groupID == groupID, entry.key.isEqual(to: key) else { return }
+        body(RecordView(lsn: lsn, entry: entry))
+        isShown = true
       }
     } catch { throw .log(error) }
     if let failure { throw failure }
-    return result
+    return isShown
   }
 
   /// What the index says of a key at this moment.
@@ -190,12 +211,11 @@ extension OnlineStore {
     let table = shard(tag).view
     var slot = table.start(tag)
     while let found = table.next(tag, from: slot) {
-      let record = try withRecord(at: found.position, groupID: groupID, key: key) { record in
-        Candidate(
-          groupID: groupID, eventTime: record.eventTime, isTombstone: record.isTombstone,
-          lsn: record.lsn, position: found.position, sizeBytes: record.sizeBytes)
+      var answer: Found?
+      _ = try show(at: found.position, groupID: groupID, key: key) { record in
+        answer = Found(slot: found.slot, record: record.candidate(at: found.position))
       }
-      if let record { return Found(slot: found.slot, record: record) }
+      if let answer { return answer }
       slot = table.after(found.slot)
     }
     return nil

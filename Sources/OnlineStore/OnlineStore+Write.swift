@@ -91,7 +91,7 @@ extension OnlineStore {
   private func write(_ entries: [LogEntry]) throws(OnlineStoreError) -> [WriteOutcome] {
     if entries.isEmpty { return [] }
     var isAnswer = [Bool](repeating: false, count: entries.count)
-    let lsns = try commit(entries) { isAnswer[$0] = $1 }
+    let lsns = try commit(WriteBatch(entries)) { isAnswer[$0] = $1 }
     return isAnswer.enumerated().map { offset, isAnswer in
       .written(lsns.lowerBound + Int64(offset), isAnswer: isAnswer)
     }

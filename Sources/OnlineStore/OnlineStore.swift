@@ -86,8 +86,7 @@ public final class OnlineStore: Sendable {
     do throws(WriteAheadLogError) {
       log = try WriteAheadLog.open(
         directory: directory, fileSystem: fileSystem, options: options.log,
-        from: lsn.map { $0 + 1 }
-      ) { _, _, _ in true }
+        replayingFrom: lsn.map { $0 + 1 })
     } catch {
       if lsn != nil, case .removed = error { return nil }
       throw .log(error)
@@ -141,33 +140,6 @@ public final class OnlineStore: Sendable {
     } catch { throw .log(.storage(error)) }
   }
 
-  /// Indexes the log's records from `lsn` on; returns where to go on.
-  @discardableResult
-  func replay(from lsn: LogSequenceNumber) throws(OnlineStoreError) -> LogSequenceNumber {
-    var failure: OnlineStoreError?
-    let next: LogSequenceNumber
-    do {
-      next = try log.replay(from: lsn) { lsn, position, payload in
-        guard let view = LogEntry.View(payload) else {
-          failure = .malformedEntry(position)
-          return false
-        }
-        checkpointer.noteAppended(bytes: payload.byteCount)
-        let written = view.writeTime
-        lastWriteTime.withLock { $0 = max($0, written) }
-        do throws(OnlineStoreError) {
-          try index(view, lsn: lsn, at: position)
-          return true
-        } catch {
-          failure = error
-          return false
-        }
-      }
-    } catch { throw .log(error) }
-    if let failure { throw failure }
-    return next
-  }
-
   /// Appends the entries as one atomic commit; they can be read when it returns. Every entry gets the
   /// same write time, later than that of every append before; a copy (with an `originalLSN`) keeps its own.
   ///
@@ -175,42 +147,34 @@ public final class OnlineStore: Sendable {
   public func append(
     _ entries: [LogEntry]
   ) throws(OnlineStoreError) -> ClosedRange<LogSequenceNumber> {
-    try commit(entries) { _, _ in }
+    try commit(WriteBatch(entries)) { _, _ in }
+  }
+
+  /// The same for records that are encoded already: the fastest way to write.
+  public func append(
+    _ batch: consuming WriteBatch
+  ) throws(OnlineStoreError) -> ClosedRange<LogSequenceNumber> {
+    try commit(batch) { _, _ in }
   }
 
   /// The same; `outcome` hears of each entry whether it answers for its key now.
   func commit(
-    _ entries: [LogEntry], _ outcome: (Int, Bool) -> Void
+    _ batch: consuming WriteBatch, _ outcome: (Int, Bool) -> Void
   ) throws(OnlineStoreError) -> ClosedRange<LogSequenceNumber> {
     let start = ContinuousClock.now
+    guard batch.longestKeyBytes <= LogEntry.keyLimitBytes else {
+      throw .keyTooLong(sizeBytes: batch.longestKeyBytes)
+    }
     let section = appending.begin()
     defer { appending.end(section) }
-    let writeTime = nextWriteTime()
-    var records = LogRecords()
-    var sizeBytes = 0
-    for entry in entries {
-      guard entry.key.count <= LogEntry.keyLimitBytes else {
-        throw .keyTooLong(sizeBytes: entry.key.count)
-      }
-      var stamped = entry
-      if entry.originalLSN == nil { stamped.writeTime = writeTime }
-      sizeBytes += entry.sizeBytes
-      records.append { stamped.encode(into: &$0) }
-    }
+    batch.stamp(nextWriteTime())
+    let (count, sizeBytes) = (batch.count, batch.sizeBytes)
     let receipt: AppendReceipt
-    do { receipt = try log.append(records) } catch { throw .log(error) }
-    cover(receipt.positions[receipt.positions.count - 1])
-    for (offset, entry) in entries.enumerated() where entry.kind.isAnswer {
-      let candidate = Candidate(
-        groupID: entry.groupID, eventTime: entry.eventTime, isTombstone: entry.kind == .tombstone,
-        lsn: entry.originalLSN ?? receipt.lsns.lowerBound + Int64(offset),
-        position: receipt.positions[offset],
-        sizeBytes: entry.sizeBytes)
-      outcome(offset, try index(candidate, key: entry.key.rawSpan))
-    }
+    do { receipt = try log.append(batch.records) } catch { throw .log(error) }
+    try index(receipt, outcome)
     sections.reclaim()
     checkpointer.noteAppended(bytes: sizeBytes)
-    counters.noteCommit(entryCount: entries.count, duration: ContinuousClock.now - start)
+    counters.noteCommit(entryCount: count, duration: ContinuousClock.now - start)
     return receipt.lsns
   }
 
@@ -295,54 +259,5 @@ public final class OnlineStore: Sendable {
     memory = log.memory()
     unsafe memoryView.store(UInt(bitPattern: memory.view), ordering: .sequentiallyConsistent)
     sections.retire(old)
-  }
-
-  /// A record that wants to answer for its key.
-  struct Candidate {
-    var groupID: UInt32
-    var eventTime: Int64
-    var isTombstone: Bool
-    var lsn: LogSequenceNumber
-    var position: LogPosition
-    /// Of its payload.
-    var sizeBytes: Int
-  }
-
-  private func index(
-    _ view: borrowing LogEntry.View, lsn: LogSequenceNumber, at position: LogPosition
-  ) throws(OnlineStoreError) {
-    if view.kind == .purge { return try remove(groupID: view.groupID, key: view.key, before: lsn) }
-    guard view.kind.isAnswer else { return }
-    let candidate = Candidate(
-      groupID: view.groupID, eventTime: view.eventTime, isTombstone: view.kind == .tombstone,
-      lsn: view.originalLSN ?? lsn, position: position, sizeBytes: view.bytes.byteCount)
-    _ = try index(candidate, key: view.key)
-  }
-
-  /// Lets the record answer for its key if it is the newest; whether it is.
-  private func index(_ candidate: Candidate, key: RawSpan) throws(OnlineStoreError) -> Bool {
-    let tag = hasher.hash(groupID: candidate.groupID, key: key)
-    let shard = shard(tag)
-    return try shard.withLock { state throws(OnlineStoreError) -> Bool in
-      let change: (keys: Int, tombstones: Int)
-      if let found = try find(tag, groupID: candidate.groupID, key: key) {
-        let current = found.record
-        // A copy takes the place of its original.
-        guard (candidate.eventTime, candidate.lsn) >= (current.eventTime, current.lsn) else {
-          return false
-        }
-        state.table.replace(found.slot, with: candidate.position.rawValue)
-        state.liveBytes += candidate.sizeBytes - current.sizeBytes
-        change = (0, (candidate.isTombstone ? 1 : 0) - (current.isTombstone ? 1 : 0))
-      } else {
-        shard.insert(tag, candidate.position, into: &state, sections)
-        state.liveBytes += candidate.sizeBytes
-        change = (1, candidate.isTombstone ? 1 : 0)
-      }
-      if change.keys != 0 || change.tombstones != 0 {
-        state.groups[candidate.groupID, default: .init()].add(change.keys, change.tombstones)
-      }
-      return true
-    }
   }
 }

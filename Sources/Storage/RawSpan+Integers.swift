@@ -7,6 +7,29 @@ extension RawSpan {
   }
 }
 
+extension MutableRawSpan {
+  /// Writes the integer at `byteOffset`, little-endian; bounds-checked.
+  @inlinable @_lifetime(self: copy self)
+  public mutating func storeLittleEndian<Integer: FixedWidthInteger & BitwiseCopyable>(
+    _ integer: Integer, at byteOffset: Int
+  ) {
+    storeBytes(of: integer.littleEndian, toByteOffset: byteOffset, as: Integer.self)
+  }
+
+  /// Copies bytes in; bounds-checked.
+  @_lifetime(self: copy self)
+  public mutating func store(_ source: RawSpan, at byteOffset: Int) {
+    precondition(byteOffset >= 0 && byteOffset <= byteCount - source.byteCount, "out of bounds")
+    guard source.byteCount > 0 else { return }
+    unsafe withUnsafeMutableBytes { target in
+      unsafe source.withUnsafeBytes { source in
+        unsafe UnsafeMutableRawBufferPointer(rebasing: target[byteOffset...])
+          .copyMemory(from: source)
+      }
+    }
+  }
+}
+
 extension [UInt8] {
   /// The bytes, for as long as the array is borrowed.
   public var rawSpan: RawSpan {

@@ -82,18 +82,11 @@ internal import Storage
         payload: record.extracting(header..<header + length))
     }
 
-    /// Brings a record into the processor's cache: reads a word of each of its first lines. Returns
-    /// their sum, only so that the reads are not optimized away.
-    public func touch(_ position: LogPosition) -> UInt64 {
+    /// Asks for the first lines of a record, those of one of about 300 bytes.
+    public func prefetch(_ position: LogPosition) {
       let index = Int(position.segment &- firstSegment)
-      guard index < count, let start = unsafe places[index].start else { return 0 }
-      let offset = position.byteOffset
-      guard offset >= 0, offset <= (unsafe places[index].limit) - 256 else { return 0 }
-      let line = unsafe start + offset
-      return unsafe line.load(as: UInt64.self)
-        &+ line.load(fromByteOffset: 64, as: UInt64.self)
-        &+ line.load(fromByteOffset: 128, as: UInt64.self)
-        &+ line.load(fromByteOffset: 192, as: UInt64.self)
+      guard index < count, let start = unsafe places[index].start else { return }
+      unsafe Prefetch.lines(start + position.byteOffset, count: 5)
     }
   }
 

@@ -21,20 +21,42 @@ public struct LogRecords: Sendable {
   public init() {}
 
   public init(_ payloads: [[UInt8]]) {
-    for payload in payloads { append { $0.append(contentsOf: payload) } }
+    for payload in payloads {
+      append(sizeBytes: payload.count) { $0.store(payload.rawSpan, at: $1) }
+    }
   }
 
-  /// Adds a record; `encode` appends its payload to the bytes it is given and touches nothing else.
-  public mutating func append(encode: (inout [UInt8]) -> Void) {
+  /// Makes room for so many bytes of records, so that appending them does not move what is there.
+  public mutating func reserveCapacity(_ sizeBytes: Int) {
+    bytes.reserveCapacity(bytes.count + sizeBytes)
+  }
+  /// Adds a record whose payload has so many bytes; `fill` writes them, from the offset that it is given
+  /// on. They are zero before.
+  @inline(__always)
+  public mutating func append(sizeBytes: Int, _ fill: (inout MutableRawSpan, Int) -> Void) {
+    let start = add(sizeBytes)
+    var elements = bytes.mutableSpan
+    var memory = unsafe elements.mutableBytes
+    fill(&memory, start)
+  }
+
+  /// Adds a record of zeros; returns where its payload begins.
+  private mutating func add(_ sizeBytes: Int) -> Int {
+    precondition(sizeBytes >= 0, "a payload has no negative size")
     let start = bytes.count
-    bytes.append(contentsOf: repeatElement(0, count: LogRecords.recordHeaderBytes))
-    encode(&bytes)
-    let length = bytes.count - start - LogRecords.recordHeaderBytes
-    precondition(length >= 0, "encoding a payload only appends")
-    largestPayload = max(largestPayload, length)
+    bytes.append(contentsOf: repeatElement(0, count: LogRecords.sizeBytes(payload: sizeBytes)))
+    bytes.storeLittleEndian(UInt32(clamping: sizeBytes), at: start)
+    largestPayload = max(largestPayload, sizeBytes)
     offsets.append(start)
-    bytes.append(contentsOf: repeatElement(0, count: (8 - bytes.count & 7) & 7))
-    bytes.storeLittleEndian(UInt32(clamping: length), at: start)
+    return start + LogRecords.recordHeaderBytes
+  }
+
+  /// Lets `body` change the payloads in place: it gets all bytes, and where each payload begins.
+  public mutating func update(_ body: (inout MutableRawSpan, Int) -> Void) {
+    let offsets = offsets
+    var elements = bytes.mutableSpan
+    var memory = unsafe elements.mutableBytes
+    for offset in offsets { body(&memory, offset + LogRecords.recordHeaderBytes) }
   }
 
   /// Hands its bytes over without copying them.

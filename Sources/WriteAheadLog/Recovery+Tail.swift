@@ -176,7 +176,7 @@ extension Recovery {
       }
       let successor = try Segment.create(
         header, frames: frames, capacityBytes: options.segmentCapacityBytes,
-        directory: directory, fileSystem: fileSystem)
+        isFilled: options.fillsSegments, directory: directory, fileSystem: fileSystem)
       // Its successor says where it ends. It is not cut there: other processes may have it mapped.
       result.segments[result.segments.count - 1] = Segment(
         header: segment.header, file: segment.file, capacityBytes: header.predecessorLength)

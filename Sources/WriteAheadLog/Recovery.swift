@@ -16,9 +16,23 @@ typealias RecordVisitor = (LogSequenceNumber, LogPosition, RawSpan) -> Bool
 struct Recovery {
   let directory: String
   let fileSystem: any FileSystem
-  let options: WriteAheadLogOptions
+  var options: WriteAheadLogOptions
   /// The first LSN to be shown; nil for the log's first.
   let replayStart: LogSequenceNumber?
+  /// Whether all segments with records from there on are read, or the last alone.
+  let checksSealedSegments: Bool
+
+  init(
+    _ directory: String, _ fileSystem: any FileSystem, _ options: WriteAheadLogOptions,
+    replayStart: LogSequenceNumber?, checksSealedSegments: Bool = true
+  ) {
+    self.directory = directory
+    self.fileSystem = fileSystem
+    self.options = options
+    self.options.segmentCapacityBytes = max(options.segmentCapacityBytes, 8192)
+    self.replayStart = replayStart
+    self.checksSealedSegments = checksSealedSegments
+  }
 
   struct Result {
     var segments: [Segment]
@@ -56,7 +70,10 @@ struct Recovery {
       if isWanted { isWanted = show(lsn, position, payload) }
       return isWanted
     }
-    let first = segments.lastIndex { $0.header.firstLSN <= replayStart ?? 0 } ?? 0
+    var first = segments.count - 1
+    if checksSealedSegments {
+      first = segments.lastIndex { $0.header.firstLSN <= replayStart ?? 0 } ?? 0
+    }
     for index in first..<segments.count - 1 {
       try checkSealed(segments[index], successor: segments[index + 1].header, &report, visitor)
     }

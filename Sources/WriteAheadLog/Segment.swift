@@ -38,12 +38,12 @@ final class Segment: Sendable {
 
   /// Creates a segment that already holds `frames`, filling it here and now.
   static func create(
-    _ header: SegmentHeader, frames: [UInt8], capacityBytes: Int, directory: String,
-    fileSystem: any FileSystem
+    _ header: SegmentHeader, frames: [UInt8], capacityBytes: Int, isFilled: Bool,
+    directory: String, fileSystem: any FileSystem
   ) throws(StorageError) -> Segment {
     let blank = try BlankSegment.prepare(
       capacityBytes: max(capacityBytes, SegmentHeader.sizeBytes + frames.count),
-      directory: directory, fileSystem: fileSystem)
+      isFilled: isFilled, directory: directory, fileSystem: fileSystem)
     return try blank.begin(header, frames: frames, directory: directory, fileSystem: fileSystem)
   }
 
@@ -70,10 +70,11 @@ final class Segment: Sendable {
   }
 }
 
-/// A file for a segment, filled with zeros, that has no name in the log yet.
+/// A file for a segment, all zeros, that has no name in the log yet.
 ///
 /// A sync of space that was written before does not have to change the file's metadata: it takes half
-/// the time. A removed segment's file is not used again: without filling it anew, what an unfinished
+/// the time. That is worth writing the zeros where each append waits for a sync, and not where many
+/// appends share one: there the file is only given its space. A removed segment's file is not used again: without filling it anew, what an unfinished
 /// write left could not be told from what the file held before, and to fill it costs what a new file
 /// costs.
 struct BlankSegment {
@@ -83,10 +84,10 @@ struct BlankSegment {
 
   private static let chunkBytes = 1 << 20
 
-  /// Fills a new file. Given `isStopped`, it syncs each piece, so that the syncs of appends beside it
+  /// Makes a new file, and fills it if it is to be filled. Given `isStopped`, it syncs each piece, so that the syncs of appends beside it
   /// wait for one piece at most, and asks after each whether to stop; then it throws `.notFound`.
   static func prepare(
-    capacityBytes: Int, directory: String, fileSystem: any FileSystem,
+    capacityBytes: Int, isFilled: Bool, directory: String, fileSystem: any FileSystem,
     isStopped: (() -> Bool)? = nil
   ) throws(StorageError) -> BlankSegment {
     let unique = String(UInt64.random(in: .min ... .max), radix: 16)
@@ -97,7 +98,7 @@ struct BlankSegment {
       try file.allocate(sizeBytes: Int64(capacityBytes))
       let zeros = [UInt8](repeating: 0, count: min(capacityBytes, chunkBytes))
       var offset = 0
-      while offset < capacityBytes {
+      while isFilled, offset < capacityBytes {
         let count = min(zeros.count, capacityBytes - offset)
         try file.write(zeros.rawSpan.extracting(first: count), at: Int64(offset))
         offset += count

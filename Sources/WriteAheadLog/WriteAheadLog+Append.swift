@@ -1,9 +1,22 @@
 internal import Storage
 
 /// Where records went: their LSNs, in the order in which they were given, and their places.
-public struct AppendReceipt: Hashable, Sendable {
+public struct AppendReceipt: Sendable {
   public let lsns: ClosedRange<LogSequenceNumber>
   public let positions: [LogPosition]
+  /// The frame that they were written in, and where that begins in its segment.
+  fileprivate let frame: [UInt8]
+  fileprivate let frameOffset: Int
+
+  /// The payload of a record as it was written.
+  @_lifetime(borrow self)
+  public func payload(_ index: Int) -> RawSpan {
+    let start = positions[index].byteOffset - frameOffset
+    let length = Int(frame.rawSpan.loadLittleEndian(UInt32.self, at: start))
+    let first = start + LogRecords.recordHeaderBytes
+    let payload = frame.rawSpan.extracting(first..<first + length)
+    return unsafe _overrideLifetime(payload, borrowing: self)
+  }
 }
 
 extension WriteAheadLog {
@@ -31,7 +44,8 @@ extension WriteAheadLog {
         segment: place.frame.segment, byteOffset: place.frame.byteOffset + place.offset + offset)
     }
     return AppendReceipt(
-      lsns: place.firstLSN...place.firstLSN + Int64(offsets.count) - 1, positions: positions)
+      lsns: place.firstLSN...place.firstLSN + Int64(offsets.count) - 1, positions: positions,
+      frame: place.bytes, frameOffset: place.frame.byteOffset)
   }
 
   /// Takes `count` LSNs out of the order, durably, for rows that do not pass through the log.
@@ -46,6 +60,8 @@ extension WriteAheadLog {
     /// How far the appended bytes are from where they would be alone in the frame.
     var offset: Int
     var firstLSN: LogSequenceNumber
+    /// The frame as it was written.
+    var bytes: [UInt8]
   }
 
   /// Joins the gathering group, and writes it if it is the first of it.
@@ -62,7 +78,8 @@ extension WriteAheadLog {
     }
     switch group.outcome {
     case .written(let position):
-      return Place(frame: position, offset: offset, firstLSN: group.firstLSN + lsnOffset)
+      return Place(
+        frame: position, offset: offset, firstLSN: group.firstLSN + lsnOffset, bytes: group.bytes)
     case .failed(let error): throw error
     case nil: preconditionFailure("a group has an outcome when its writer is done")
     }

@@ -5,6 +5,8 @@ struct ReplayPlace {
   var lsn: LogSequenceNumber
   var segment: UInt32
   var byteOffset: Int
+  /// The chained checksum of the segment's frames before.
+  var chain: UInt32
 }
 
 extension WriteAheadLog {
@@ -13,7 +15,8 @@ extension WriteAheadLog {
   /// Shows the records from `lsn` on, in order, up to what is acknowledged when it begins; also while
   /// others append. Stops when `body` returns false. Returns the LSN from which to go on.
   ///
-  /// Throws `.removed` when the log begins after `lsn`. Reserved ranges are passed over. Going on where the last replay ended costs no search.
+  /// What it passes is checked as opening checks it: every frame, and that none is missing. Throws
+  /// `.removed` when the log begins after `lsn`. Reserved ranges are passed over. Going on where the last replay ended costs no search.
   @discardableResult public func replay(
     from lsn: LogSequenceNumber,
     _ body: (LogSequenceNumber, LogPosition, RawSpan) -> Bool
@@ -28,7 +31,7 @@ extension WriteAheadLog {
     }
     var place = ReplayPlace(
       lsn: segments[index].header.firstLSN, segment: segments[index].header.segment,
-      byteOffset: SegmentHeader.sizeBytes)
+      byteOffset: SegmentHeader.sizeBytes, chain: 0)
     if let last = replayEnds.withLock({ $0.last { $0.lsn == lsn } }),
       let known = segments.firstIndex(where: { $0.header.segment == last.segment })
     {
@@ -40,24 +43,25 @@ extension WriteAheadLog {
       var scanner = FrameScanner(
         segments[index], from: place.byteOffset, limit: limit, expectedLSN: place.lsn)
       if let stop = try replay(
-        &scanner, isLast: successor == nil, from: lsn, until: until, body)
+        &scanner, &place.chain, isLast: successor == nil, from: lsn, until: until, body)
       {
         return stop
       }
       guard let successor else { break }
-      guard scanner.expectedLSN == successor.firstLSN, scanner.offset == limit else {
-        throw damage(scanner)
-      }
+      guard scanner.expectedLSN == successor.firstLSN, scanner.offset == limit,
+        place.chain == successor.predecessorChain
+      else { throw damage(scanner) }
       index += 1
       place = ReplayPlace(
-        lsn: successor.firstLSN, segment: successor.segment, byteOffset: SegmentHeader.sizeBytes)
+        lsn: successor.firstLSN, segment: successor.segment,
+        byteOffset: SegmentHeader.sizeBytes, chain: 0)
     }
     return until + 1
   }
 
   /// Goes through one segment; returns where to go on if that is the end of the replay.
   private func replay(
-    _ scanner: inout FrameScanner, isLast: Bool, from lsn: LogSequenceNumber,
+    _ scanner: inout FrameScanner, _ chain: inout UInt32, isLast: Bool, from lsn: LogSequenceNumber,
     until: LogSequenceNumber,
     _ body: (LogSequenceNumber, LogPosition, RawSpan) -> Bool
   ) throws(WriteAheadLogError) -> LogSequenceNumber? {
@@ -70,12 +74,14 @@ extension WriteAheadLog {
         if isLast { throw damage(scanner) }
         return nil
       }
+      chain = Frame.chain(chain, after: header)
       let stop = Frame.showRecords(
         scanner.frame, header, at: (number, byteOffset), from: lsn, body)
       if let stop { return stop + 1 }
     }
     let next = scanner.expectedLSN
-    let end = ReplayPlace(lsn: next, segment: number, byteOffset: scanner.offset)
+    let end = ReplayPlace(
+      lsn: next, segment: number, byteOffset: scanner.offset, chain: chain)
     replayEnds.withLock { ends in
       // This follower's last place is of no more use; of others the newest few are kept.
       ends.removeAll { $0.lsn == lsn || $0.lsn == next }

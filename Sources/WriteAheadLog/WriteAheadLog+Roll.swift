@@ -58,7 +58,8 @@ extension WriteAheadLog {
     do throws(StorageError) {
       try checkSpace(capacityBytes, isMaintenance: isMaintenance)
       let blank = try BlankSegment.prepare(
-        capacityBytes: capacityBytes, directory: directory, fileSystem: fileSystem)
+        capacityBytes: capacityBytes, isFilled: options.fillsSegments, directory: directory,
+        fileSystem: fileSystem)
       monitor.withLock { $0.statistics.segmentsFilledInline += 1 }
       return blank
     } catch {
@@ -99,6 +100,7 @@ extension WriteAheadLog {
   /// What it takes to fill the next segment without holding the log.
   private struct Preparation {
     let capacityBytes: Int
+    let isFilled: Bool
     let directory: String
     let fileSystem: any FileSystem
     let monitor: Monitor<LogState>
@@ -106,7 +108,8 @@ extension WriteAheadLog {
     func run() -> BlankSegment? {
       do throws(StorageError) {
         return try BlankSegment.prepare(
-          capacityBytes: capacityBytes, directory: directory, fileSystem: fileSystem,
+          capacityBytes: capacityBytes, isFilled: isFilled, directory: directory,
+          fileSystem: fileSystem,
           isStopped: { monitor.withLock { $0.isClosing || $0.isClosed || $0.failure != nil } })
       } catch {
         // The segment will be filled when it is needed, and if that fails too an append says why.
@@ -123,7 +126,8 @@ extension WriteAheadLog {
       try checkLimit(capacity)
       try checkSpace(capacity, isMaintenance: false)
       return Preparation(
-        capacityBytes: capacity, directory: directory, fileSystem: fileSystem, monitor: monitor)
+        capacityBytes: capacity, isFilled: options.fillsSegments, directory: directory,
+        fileSystem: fileSystem, monitor: monitor)
     } catch {
       monitor.withLock { $0.statistics.failedPreparations += 1 }
       return nil

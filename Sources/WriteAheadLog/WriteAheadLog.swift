@@ -61,10 +61,26 @@ public final class WriteAheadLog: Sendable {
     directory: String, fileSystem: any FileSystem, options: WriteAheadLogOptions,
     from lsn: LogSequenceNumber?, _ body: (LogSequenceNumber, LogPosition, RawSpan) -> Bool
   ) throws(WriteAheadLogError) -> WriteAheadLog {
-    var options = options
-    options.segmentCapacityBytes = max(options.segmentCapacityBytes, 8192)
+    try open(Recovery(directory, fileSystem, options, replayStart: lsn), body)
+  }
+
+  /// The same for a caller that calls `replay` from `lsn` on before anything else: only the last
+  /// segment's records are checked here, those of the others by that, so that they are read once.
+  public static func open(
+    directory: String, fileSystem: any FileSystem, options: WriteAheadLogOptions,
+    replayingFrom lsn: LogSequenceNumber?
+  ) throws(WriteAheadLogError) -> WriteAheadLog {
     let recovery = Recovery(
-      directory: directory, fileSystem: fileSystem, options: options, replayStart: lsn)
+      directory, fileSystem, options, replayStart: lsn, checksSealedSegments: false)
+    return try open(recovery) { _, _, _ in false }
+  }
+
+  private static func open(
+    _ recovery: Recovery, _ body: (LogSequenceNumber, LogPosition, RawSpan) -> Bool
+  ) throws(WriteAheadLogError) -> WriteAheadLog {
+    let (directory, fileSystem, options) = (
+      recovery.directory, recovery.fileSystem, recovery.options
+    )
     if options.isReadOnly { return try openForReading(recovery, body) }
     var lock: (any FileLock)?
     do throws(StorageError) {
@@ -107,7 +123,8 @@ public final class WriteAheadLog: Sendable {
     do throws(StorageError) {
       segment = try Segment.create(
         header, frames: [], capacityBytes: recovery.options.segmentCapacityBytes,
-        directory: recovery.directory, fileSystem: recovery.fileSystem)
+        isFilled: recovery.options.fillsSegments, directory: recovery.directory,
+        fileSystem: recovery.fileSystem)
     } catch { throw .storage(error) }
     var report = RecoveryReport()
     report.segmentCount = 1

@@ -17,8 +17,8 @@ public struct WriteAheadLogOptions: Hashable, Sendable {
   public var groupLimitBytes = 256 << 10
   /// Opens without the lock, beside a writer, and repairs nothing.
   public var isReadOnly = false
-  /// A thread fills the next segment with zeros once the last one is half full, so that no append waits
-  /// for that. Without it each new segment is filled when it is needed.
+  /// A thread prepares the next segment once the last one is half full, so that no append waits for
+  /// that. Without it each new segment is made when it is needed.
   public var preparesSegments = true
   /// The segments' size together beyond which appends are refused with `.limitReached`, until some are
   /// removed; maintenance may go beyond. nil: the disk is the limit.
@@ -28,6 +28,9 @@ public struct WriteAheadLogOptions: Hashable, Sendable {
   public var reserveBytes = 0
 
   public init() {}
+
+  /// Whether segments are filled with zeros in advance, for the sake of each append's sync.
+  var fillsSegments: Bool { durability == .synchronous }
 }
 
 /// What opening found and did.

@@ -319,8 +319,7 @@ import WriteAheadLog
         expiresAt: generator.oneIn(2) ? Int64(generator.below(1 << 40)) : nil,
         key: (0..<generator.below(20)).map { UInt8($0) },
         row: (0..<generator.below(20)).map { UInt8($0) })
-      var bytes: [UInt8] = []
-      entry.encode(into: &bytes)
+      let bytes = entry.encoded
       #expect(LogEntry(decoding: bytes.rawSpan) == entry)
       let shortest = bytes.count - entry.row.count
       for count in 0..<shortest {

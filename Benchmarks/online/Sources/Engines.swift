@@ -28,8 +28,9 @@ final class OurEngine: Engine {
   let name = "fstore"
   let store: OnlineStore
 
-  init(_ directory: String, isDurable: Bool) throws {
+  init(_ directory: String, isDurable: Bool, isCheckpointed: Bool = true) throws {
     var options = OnlineStoreOptions()
+    if !isCheckpointed { options.checkpointIntervalBytes = .max }
     if !isDurable { options.log.durability = .interval(milliseconds: 1000) }
     store = try OnlineStore.open(
       directory: directory, fileSystem: POSIXFileSystem(), clock: SystemClock(), options: options)
@@ -57,10 +58,15 @@ final class OurEngine: Engine {
   }
 
   func put(_ records: [(key: [UInt8], row: [UInt8])]) {
-    let entries = records.map {
-      LogEntry(.put, groupID: 1, schemaVersion: 1, eventTime: 1, key: $0.key, row: $0.row)
+    var batch = WriteBatch()
+    batch.reserveCapacity(
+      recordCount: records.count, sizeBytes: records.count * (Workload.keyBytes + Workload.rowBytes)
+    )
+    for (key, row) in records {
+      batch.put(
+        groupID: 1, schemaVersion: 1, eventTime: 1, key: key.rawSpan, row: row.rawSpan)
     }
-    do { _ = try store.append(entries) } catch { fatalError("\(error)") }
+    do { _ = try store.append(batch) } catch { fatalError("\(error)") }
   }
 
   func close() { try? store.close() }

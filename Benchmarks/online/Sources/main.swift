@@ -2,6 +2,7 @@ import Glibc
 import OnlineStore
 
 // online-benchmark [--keys N] [--rounds N] [--seconds S] [--directory DIR] [--json FILE]
+//                  [--engines NAME,...] [--parts reads,relaxed,durable,recovery]
 //
 // Gets, batch gets and puts of the online store beside a flat table in memory (the limit), LMDB, RocksDB,
 // SQLite and Redis, in one run: in every round the engines take turns, and medians over the rounds are
@@ -22,6 +23,19 @@ guard keyCount >= 10_000, rounds >= 1, seconds > 0 else {
   print("at least 10000 keys, 1 round and some seconds")
   exit(64)
 }
+/// Which engines take part, and in what; all when not said. For a profile of one.
+let chosenEngines = option("--engines")?.split(separator: ",").map(String.init)
+let parts = Set(
+  (option("--parts") ?? "reads,relaxed,durable,recovery").split(separator: ",").map(String.init))
+guard parts.isSubset(of: ["reads", "relaxed", "durable", "recovery"]) else {
+  print("the parts are reads, relaxed, durable and recovery")
+  exit(64)
+}
+
+func isChosen(_ name: String) -> Bool {
+  chosenEngines?.contains { name.lowercased().hasPrefix($0.lowercased()) } ?? true
+}
+
 let limitName = "flat index in memory"
 let diskName = "disk, write and sync"
 
@@ -67,29 +81,30 @@ func measureReads(
 /// Loads the engines, then reads and writes without a sync for each record.
 func relaxedPart(_ results: inout Results) throws {
   let ours = try OurEngine(directory + "/ours", isDurable: false)
-  let rocksdb = RocksDBEngine(directory + "/rocksdb", isDurable: false)
-  let kept: [any Engine] = [
-    ours, LMDBEngine(directory + "/lmdb", isDurable: false), rocksdb,
-    SQLiteEngine(directory + "/sqlite", isDurable: false),
-    RedisEngine(directory + "/redis", appendfsync: "everysec"),
-  ]
-  let engines = [FlatEngine(capacity: keyCount)] + kept
+  var kept: [any Engine] = [ours]
+  if isChosen("LMDB") { kept.append(LMDBEngine(directory + "/lmdb", isDurable: false)) }
+  let rocksdb =
+    isChosen("RocksDB") ? RocksDBEngine(directory + "/rocksdb", isDurable: false) : nil
+  if let rocksdb { kept.append(rocksdb) }
+  if isChosen("SQLite") { kept.append(SQLiteEngine(directory + "/sqlite", isDurable: false)) }
+  if isChosen("Redis") { kept.append(RedisEngine(directory + "/redis", appendfsync: "everysec")) }
+  let engines = (isChosen("flat") ? [FlatEngine(capacity: keyCount)] : []) + kept
   for engine in engines {
     let rate = Double(keyCount) / fill(engine, keyCount)
     results.note("load in batches of 1000", engine.name, rate, "records/s", isHigherBetter: true)
   }
-  rocksdb.compact()
+  rocksdb?.compact()
   let statistics = ours.store.statistics
   results.note(
     "index memory", "fstore", Double(statistics.indexBytes) / Double(statistics.indexedKeys),
     "bytes/key")
   let workload = Workload(count: keyCount)
-  for round in 1...rounds {
+  for round in 1...rounds where parts.contains("reads") {
     measureReads(engines, workload, into: &results, seed: UInt64(round))
     print("reads, round \(round) of \(rounds) done")
     fflush(nil)
   }
-  for round in 1...rounds {
+  for round in 1...rounds where parts.contains("relaxed") {
     for engine in kept {
       let figures = puts(engine, keys: keyCount, threads: 1, batch: 1000, seconds: seconds)
       results.note(
@@ -109,13 +124,17 @@ func relaxedPart(_ results: inout Results) throws {
 }
 
 func durablePart(_ results: inout Results) throws {
-  let engines: [any Engine] = [
-    try OurEngine(directory + "/ours-sync", isDurable: true),
-    LMDBEngine(directory + "/lmdb-sync", isDurable: true),
-    RocksDBEngine(directory + "/rocksdb-sync", isDurable: true),
-    SQLiteEngine(directory + "/sqlite-sync", isDurable: true),
-    RedisEngine(directory + "/redis-sync", appendfsync: "always"),
-  ]
+  var engines: [any Engine] = [try OurEngine(directory + "/ours-sync", isDurable: true)]
+  if isChosen("LMDB") { engines.append(LMDBEngine(directory + "/lmdb-sync", isDurable: true)) }
+  if isChosen("RocksDB") {
+    engines.append(RocksDBEngine(directory + "/rocksdb-sync", isDurable: true))
+  }
+  if isChosen("SQLite") {
+    engines.append(SQLiteEngine(directory + "/sqlite-sync", isDurable: true))
+  }
+  if isChosen("Redis") {
+    engines.append(RedisEngine(directory + "/redis-sync", appendfsync: "always"))
+  }
   for round in 1...rounds {
     for (threads, batch) in [(1, 1), (32, 1), (32, 16)] {
       let name =
@@ -142,6 +161,26 @@ func durablePart(_ results: inout Results) throws {
   for engine in engines { engine.close() }
 }
 
+/// Opening a GiB of log that no checkpoint covers: random puts of all keys.
+func recoveryPart(_ results: inout Results) throws {
+  let path = directory + "/recovery"
+  let engine = try OurEngine(path, isDurable: false, isCheckpointed: false)
+  let order = Workload(count: keyCount).uniform((1 << 30) / 288, seed: 9)
+  for first in stride(from: 0, to: order.count, by: 100) {
+    engine.put(order[first..<min(first + 100, order.count)].map { Workload.record($0) })
+  }
+  let gibibytes = Double(engine.store.statistics.logBytes) / Double(1 << 30)
+  engine.close()
+  for round in 1...rounds {
+    let start = now()
+    let again = try OurEngine(path, isDurable: true, isCheckpointed: false)
+    results.note("recovery of a GiB", "fstore", Double(now() - start) / 1e9 / gibibytes, "s")
+    again.close()
+    print("recovery, round \(round) of \(rounds) done")
+    fflush(nil)
+  }
+}
+
 remove(directory)
 mkdir(directory, 0o700)
 print(
@@ -149,8 +188,9 @@ print(
 )
 var results = Results()
 let bandwidth = memoryBandwidth()
-try relaxedPart(&results)
-try durablePart(&results)
+if parts.contains("reads") || parts.contains("relaxed") { try relaxedPart(&results) }
+if parts.contains("durable") { try durablePart(&results) }
+if parts.contains("recovery") { try recoveryPart(&results) }
 remove(directory)
 results.print(limits: [limitName, diskName])
 let cores = sysconf(Int32(_SC_NPROCESSORS_ONLN))
