@@ -9,7 +9,8 @@ extension Table {
   /// Commits delete files as another engine would: with a delete manifest in the next snapshot.
   func deleting(_ deletes: [DataFile]) throws -> Table {
     var writer = try ManifestWriter(
-      schema: schema, spec: metadata.defaultPartitionSpec, content: .deletes)
+      schema: schema, spec: metadata.partitionSpec(id: deletes[0].specID) ?? .unpartitioned,
+      content: .deletes, formatVersion: metadata.formatVersion)
     let id = Int64(metadata.snapshots.count + 1000)
     for file in deletes {
       try writer.add(ManifestEntry(status: .added, snapshotID: id, dataFile: file))
@@ -27,15 +28,19 @@ extension Table {
       list,
       try ManifestList.write(
         manifests, snapshotID: id, parentSnapshotID: head.snapshotID,
-        sequenceNumber: sequenceNumber))
-    let snapshot = Snapshot(
+        sequenceNumber: sequenceNumber, formatVersion: metadata.formatVersion,
+        firstRowID: metadata.nextRowID))
+    var snapshot = Snapshot(
       snapshotID: id, parentSnapshotID: head.snapshotID, sequenceNumber: sequenceNumber,
       timestampMilliseconds: metadata.lastUpdatedMilliseconds + 1, manifestList: list,
       operation: .delete, schemaID: metadata.currentSchemaID)
+    snapshot.firstRowID = metadata.nextRowID
+    snapshot.addedRows = metadata.nextRowID.map { _ in 0 }
     var commit = newCommit()
+    let added = snapshot
     commit.update { _ throws(IcebergError) in
       [
-        .addSnapshot(snapshot),
+        .addSnapshot(added),
         .setReference(name: "main", SnapshotReference(snapshotID: id, kind: .branch)),
       ]
     }
@@ -106,13 +111,14 @@ extension Table {
     let warehouse = try Warehouse()
     var table = try warehouse.table().writing(rows)
     var delete = DataFile(
-      content: .equalityDeletes, path: table.location + "/data/e.parquet", recordCount: 1,
-      fileSizeInBytes: 1)
+      content: .equalityDeletes, path: table.location + "/data/e.avro", format: .avro,
+      recordCount: 1, fileSizeInBytes: 1)
     delete.equalityIDs = [1]
     table = try table.deleting([delete])
     let error = #expect(throws: IcebergError.self) { try table.newScan().rows() }
     #expect(error?.kind == .unsupported)
-    #expect(error?.description.contains("equality deletes") == true)
+    #expect(error?.description.contains("equality deletes as AVRO") == true)
+    #expect(error?.description.contains("e.avro") == true)
   }
 
   @Test func s24AReplacementOfAFileWithNewDeletesFails() throws {

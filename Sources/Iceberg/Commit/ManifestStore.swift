@@ -8,13 +8,51 @@ struct ManifestStore {
   /// The manifests of a snapshot, newest first as its list has them.
   func manifests(of snapshot: Snapshot) throws(IcebergError) -> [ManifestFile] {
     guard let location = snapshot.manifestList else {
-      throw IcebergError(
-        .unsupported, "snapshot \(snapshot.snapshotID) has no manifest list, only manifests")
+      var manifests: [ManifestFile] = []
+      for path in snapshot.manifests { manifests.append(try embedded(path, snapshot)) }
+      return manifests
     }
     do {
       return try ManifestList.read(
         try io.readAll(location, maximumSizeBytes: ManifestStore.maximumSizeBytes))
     } catch { throw error.adding("manifest list", location) }
+  }
+
+  /// A manifest that a snapshot of format version 1 names itself; its own header says the rest.
+  private func embedded(
+    _ path: String, _ snapshot: Snapshot
+  ) throws(IcebergError) -> ManifestFile {
+    do throws(IcebergError) {
+      let bytes = try io.readAll(path, maximumSizeBytes: ManifestStore.maximumSizeBytes)
+      return ManifestFile(
+        path: path, length: Int64(bytes.count),
+        partitionSpecID: try ManifestReader.partitionSpecID(bytes), sequenceNumber: 0,
+        minSequenceNumber: 0, addedSnapshotID: snapshot.snapshotID)
+    } catch { throw error.adding("manifest", path) }
+  }
+
+  /// The manifest with counts of files and rows; where the list did not know them, as in format
+  /// version 1, they are counted. A list that we write must not say zero for "unknown".
+  func counted(
+    _ manifest: ManifestFile, metadata: TableMetadata
+  ) throws(IcebergError) -> ManifestFile {
+    guard
+      manifest.addedFilesCount == nil || manifest.existingFilesCount == nil
+        || manifest.deletedFilesCount == nil || manifest.addedRowsCount == nil
+        || manifest.existingRowsCount == nil || manifest.deletedRowsCount == nil
+    else { return manifest }
+    var summary = WrittenManifest()
+    for entry in try entries(of: manifest, metadata: metadata, statistics: .none) {
+      try summary.count(entry)
+    }
+    var counted = manifest
+    counted.addedFilesCount = summary.addedFilesCount
+    counted.existingFilesCount = summary.existingFilesCount
+    counted.deletedFilesCount = summary.deletedFilesCount
+    counted.addedRowsCount = summary.addedRowsCount
+    counted.existingRowsCount = summary.existingRowsCount
+    counted.deletedRowsCount = summary.deletedRowsCount
+    return counted
   }
 
   /// All entries of a manifest, with what they inherit filled in.

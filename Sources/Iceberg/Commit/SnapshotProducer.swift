@@ -60,10 +60,12 @@ struct SnapshotProducer {
     }
     try change.validate(against: metadata)
     let head = metadata.snapshot(reference: branch)
-    let existing =
-      try head.map { head throws(IcebergError) in
-        try store.manifests(of: head)
-      } ?? []
+    var existing: [ManifestFile] = []
+    if let head {
+      for manifest in try store.manifests(of: head) {
+        existing.append(try store.counted(manifest, metadata: metadata))
+      }
+    }
     try DeleteConflicts(metadata: metadata, store: store)
       .validate(change, head: head, headManifests: existing)
     var summary = SnapshotSummary()

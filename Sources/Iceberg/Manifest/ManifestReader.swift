@@ -70,6 +70,17 @@ public struct ManifestReader: Sendable {
     nextRowID = manifest.content == .data ? manifest.firstRowID : nil
   }
 
+  /// The partition spec that a manifest's header names; 0 when it does not.
+  static func partitionSpecID(_ bytes: [UInt8]) throws(IcebergError) -> Int32 {
+    let file: AvroFileReader
+    do { file = try AvroFileReader(bytes) } catch { throw IcebergError(error) }
+    guard let text = file.text("partition-spec-id") else { return 0 }
+    guard let id = Int32(text) else {
+      throw IcebergError(.invalidMetadata, "'partition-spec-id' is '\(text)'")
+    }
+    return id
+  }
+
   private static func formatVersion(_ file: AvroFileReader) throws(IcebergError) -> Int {
     guard let text = file.text("format-version") else { return 1 }
     guard let version = Int(text), (1...3).contains(version) else {

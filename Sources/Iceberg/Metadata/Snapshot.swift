@@ -42,7 +42,8 @@ public struct Snapshot: Hashable, Sendable {
   public var sequenceNumber: Int64
   /// Milliseconds since 1970.
   public var timestampMilliseconds: Int64
-  /// The location of the manifest list; nil only in format version 1, which may have `manifests`.
+  /// The location of the manifest list; nil only in snapshots of format version 1, which may have
+  /// `manifests`.
   public var manifestList: String?
   /// The locations of the manifests, where there is no manifest list.
   public var manifests: [String]
@@ -86,7 +87,8 @@ extension Snapshot {
     manifestList = try json.optionalString("manifest-list")
     manifests = []
     if manifestList == nil {
-      guard formatVersion == 1 else {
+      // Old snapshots keep the form of version 1 when their table is upgraded.
+      guard formatVersion == 1 || json.optional("manifests") != nil else {
         throw IcebergError(.invalidMetadata, "'manifest-list' is missing")
       }
       manifests = try json.stringArray("manifests")

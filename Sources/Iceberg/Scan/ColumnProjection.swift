@@ -1,5 +1,6 @@
 import Columnar
 import FileFormats
+import JSON
 
 /// Turns the columns of a data file into those that a schema wants, matched by field id: names and
 /// positions in the file do not count.
@@ -12,7 +13,8 @@ struct ColumnProjection {
     /// A position among the columns that are read.
     case column(Int)
     case constant(Literal)
-    case null
+    /// The initial default, or null.
+    case missing
   }
 
   let wanted: [NestedField]
@@ -20,6 +22,8 @@ struct ColumnProjection {
   /// Positions of the file's top-level columns that have to be read.
   private(set) var fileColumns: [Int] = []
   private var sources: [Source] = []
+  /// What the read columns are, with the ids that a name mapping gave them.
+  private var fileTypes: [DataType] = []
 
   /// - Parameters:
   ///   - file: the file's columns; `fieldIDs` on them.
@@ -34,16 +38,13 @@ struct ColumnProjection {
         try ColumnProjection.check(file.fields[index].type, field)
         sources.append(.column(fileColumns.count))
         fileColumns.append(index)
+        fileTypes.append(file.fields[index].type)
       } else if let constant = constants[field.id]?.promoted(to: field.type) {
         sources.append(.constant(constant))
-      } else if field.type.isPrimitive, let value = try field.initialLiteral() {
-        sources.append(.constant(value))
       } else {
-        guard !field.isRequired else {
-          throw IcebergError(
-            .invalidMetadata, "the required column '\(field.name)' is missing and has no default")
-        }
-        sources.append(.null)
+        // Says now, not batch by batch, if nothing can stand in for it.
+        _ = try ColumnProjection.missing(field, count: 0)
+        sources.append(.missing)
       }
     }
   }
@@ -55,14 +56,44 @@ struct ColumnProjection {
     for (field, source) in zip(wanted, sources) {
       switch source {
       case .column(let index):
-        columns.append(try ColumnProjection.convert(batch.columns[index], field))
+        let column = batch.columns[index].relabeled(fileTypes[index])
+        columns.append(try ColumnProjection.convert(column, field))
       case .constant(let value):
         columns.append(
           .constant(value, type: field.type.dataType, count: batch.rowCount))
-      case .null: columns.append(.nulls(field.type.dataType, count: batch.rowCount))
+      case .missing: columns.append(try ColumnProjection.missing(field, count: batch.rowCount))
       }
     }
     return RecordBatch(schema: schema, columns: columns, rowCount: batch.rowCount)
+  }
+
+  /// What stands for a field in files that were written before it was added.
+  private static func missing(
+    _ field: NestedField, count: Int
+  ) throws(IcebergError) -> Column {
+    guard let value = field.initialDefault, value != .null else {
+      guard !field.isRequired else {
+        throw IcebergError(
+          .invalidMetadata, "the required column '\(field.name)' is missing and has no default")
+      }
+      return .nulls(field.type.dataType, count: count)
+    }
+    switch field.type {
+    case .structure(let children):
+      // The only default of a struct is one that leaves its fields to their own.
+      guard let object = value.objectValue, object.members.underestimatedCount == 0 else {
+        throw IcebergError(.invalidMetadata, "the default of '\(field.name)' is no empty struct")
+      }
+      var columns: [Column] = []
+      for child in children { columns.append(try missing(child, count: count)) }
+      return Column(type: field.type.dataType, count: count, buffers: [], children: columns)
+    case .list, .map:
+      throw IcebergError(
+        .unsupported, "the default of '\(field.name)', a \(field.type), is not supported")
+    default:
+      return .constant(
+        try Literal(json: value, type: field.type), type: field.type.dataType, count: count)
+    }
   }
 
   /// Checks once a file what `convert` relies on.
@@ -70,7 +101,8 @@ struct ColumnProjection {
     switch (type, field.type) {
     case (.int32, .int), (.int32, .long), (.int64, .long), (.float32, .float), (.float32, .double),
       (.float64, .double), (.boolean, .boolean), (.string, .string), (.binary, .binary),
-      (.date, .date), (.date, .timestamp), (.time, .time), (.fixedSizeBinary(16), .uuid),
+      (.date, .date), (.date, .timestamp), (.date, .timestampNs), (.time, .time),
+      (.fixedSizeBinary(16), .uuid),
       (.binary, .string), (.string, .binary):
       return
     case (.timestamp(let isUTC), .timestamp), (.timestamp(let isUTC), .timestamptz):
@@ -87,7 +119,11 @@ struct ColumnProjection {
       return try check(value.type, wantedValue)
     case (.structure(let fields), .structure(let children)):
       for child in children {
-        if let own = fields.first(where: { $0.fieldID == child.id }) { try check(own.type, child) }
+        if let own = fields.first(where: { $0.fieldID == child.id }) {
+          try check(own.type, child)
+        } else {
+          _ = try missing(child, count: 0)
+        }
       }
       return
     default: break
@@ -108,6 +144,14 @@ struct ColumnProjection {
       return widened(column, type, from: Float.self) { Double($0) }
     case (.date, .timestamp, _):
       return widened(column, type, from: Int32.self) { Int64($0) &* 86_400_000_000 }
+    case (.date, .timestampNanoseconds, _):
+      let limit = Int32(Int64.max / 86_400_000_000_000)
+      let days = column.values(as: Int32.self)
+      for row in 0..<column.count where !column.isNull(row) && days[row].magnitude > limit {
+        throw IcebergError(
+          .invalidMetadata, "'\(field.name)' has the day \(days[row]), beyond all nanoseconds")
+      }
+      return widened(column, type, from: Int32.self) { Int64($0) &* 86_400_000_000_000 }
     case (.binary, .string, _):
       try requireUTF8(column, field)
       return retyped(column, type, children: [])
@@ -126,11 +170,8 @@ struct ColumnProjection {
       for child in wanted {
         if let index = fields.firstIndex(where: { $0.fieldID == child.id }) {
           children.append(try convert(column.children[index], child))
-        } else if child.type.isPrimitive, let value = try child.initialLiteral() {
-          children.append(
-            .constant(value, type: child.type.dataType, count: column.offset + column.count))
         } else {
-          children.append(.nulls(child.type.dataType, count: column.offset + column.count))
+          children.append(try missing(child, count: column.offset + column.count))
         }
       }
       return retyped(column, type, children: children)
@@ -178,5 +219,24 @@ struct ColumnProjection {
     return Column(
       type: type, count: column.count, validity: validity, nullCount: column.nullCount,
       buffers: [Buffer(copying: wide)])
+  }
+}
+
+extension Column {
+  /// The same values under a type that differs in the ids of nested fields alone.
+  fileprivate func relabeled(_ type: DataType) -> Column {
+    if type == self.type { return self }
+    var children = self.children
+    switch type {
+    case .structure(let fields):
+      children = zip(children, fields).map { $0.relabeled($1.type) }
+    case .list(let element): children = [children[0].relabeled(element.type)]
+    case .map(let key, let value):
+      children = [children[0].relabeled(.structure([key, value]))]
+    default: break
+    }
+    return Column(
+      type: type, count: count, offset: offset, validity: validity, nullCount: nullCount,
+      buffers: buffers, children: children)
   }
 }

@@ -4,50 +4,41 @@ import FileFormats
 /// The matching rows of one data file, batch by batch, as columns of the scan's schema.
 ///
 /// Deleted rows are left out; a file whose deletes cannot be applied is refused when it is opened.
-/// Memory is that of a batch, and of the positions of deleted rows. Used by one thread at a time.
+/// Memory is that of a batch, and of what delete files say. Used by one thread at a time.
 public final class FileScan {
   /// The columns of the batches, with field ids.
   public let schema: Schema
+  private let task: FileScanTask
+  private let wanted: [NestedField]
   private let projection: ColumnProjection
-  private let outputCount: Int
   private let stream: RecordBatchStream
   private let filter: RowFilter?
-  private let deleted: DeletedPositions?
-  private var position: Int64 = 0
-  private let path: String
+  private let deleted: DeletedRows?
+  private var positions: RowPositions
 
   init(_ task: FileScanTask, _ scan: TableScan) throws(IcebergError) {
-    path = task.dataFile.path
-    let wanted = try scan.schema().fields
-    let expression = try BoundExpression(scan.filter, schema: try scan.tableSchema())
+    self.task = task
+    wanted = try scan.schema().fields
+    let tableSchema = try scan.tableSchema()
+    let expression = try BoundExpression(scan.filter, schema: tableSchema)
     filter = expression == .constant(true) ? nil : RowFilter(expression: expression)
-    // Columns that only the filter needs are read behind the wanted ones and dropped again.
-    var fields = wanted
-    let schema = try scan.tableSchema()
-    for id in expression.fieldIDs.sorted() where !fields.contains(where: { $0.id == id }) {
-      guard let field = schema.fields.first(where: { $0.id == id }) else {
-        throw IcebergError(
-          .unsupported, "filters on nested columns only choose files, they cannot choose rows")
-      }
-      fields.append(field)
-    }
-    outputCount = wanted.count
-    self.schema = Schema(wanted.map(\.columnarField))
+    schema = Schema(wanted.map(\.columnarField))
     let file = task.dataFile
-    guard file.format == .parquet else {
-      throw IcebergError(.unsupported, "'\(path)' is \(file.format.name); only Parquet is read")
-    }
-    guard file.keyMetadata == nil else {
-      throw IcebergError(.unsupported, "'\(path)' is encrypted, which is not supported")
-    }
     do {
-      let reader = try ParquetReader(file: try scan.table.io.open(path))
-      let names = try NameMapping.apply(scan.table.properties, to: reader.schema)
+      guard file.format == .parquet else {
+        throw IcebergError(.unsupported, "it is \(file.format.name); only Parquet is read")
+      }
+      guard file.keyMetadata == nil else {
+        throw IcebergError(.unsupported, "it is encrypted, which is not supported")
+      }
+      deleted = try DeletedRows(task, scan)
+      let reader = try ParquetReader(file: try scan.table.io.open(file.path))
       projection = try ColumnProjection(
-        fields, file: names,
+        try FileScan.fields(wanted, expression, tableSchema, deleted),
+        file: try NameMapping.apply(scan.table.properties, to: reader.schema),
         constants: FileScan.constants(file, scan.table.metadata.partitionSpec(id: file.specID)))
       stream = try reader.batches(columns: projection.fileColumns)
-      deleted = try DeletedPositions(task, io: scan.table.io)
+      positions = RowPositions([0..<reader.rowCount])
     } catch let error as FileFormatError {
       throw IcebergError(error)
     } catch let error as IcebergError {
@@ -57,35 +48,100 @@ public final class FileScan {
     }
   }
 
+  /// What has to be read: the wanted columns, and behind them those that only the filter or the
+  /// deletes look at.
+  private static func fields(
+    _ wanted: [NestedField], _ expression: BoundExpression, _ schema: TableSchema,
+    _ deleted: DeletedRows?
+  ) throws(IcebergError) -> [NestedField] {
+    var fields = wanted.filter { field in
+      switch MetadataColumn(rawValue: field.id) {
+      case .file, .position, .specID: false
+      default: true
+      }
+    }
+    func add(_ field: NestedField) {
+      if !fields.contains(where: { $0.id == field.id }) { fields.append(field) }
+    }
+    for id in expression.fieldIDs.sorted() {
+      guard var top = schema.field(id: id) else { continue }
+      let name = top.name
+      while let parent = schema.parent(ofID: top.id) {
+        guard case .structure = parent.type else {
+          throw IcebergError(
+            .unsupported, "'\(name)' is inside a list or a map: such a filter chooses no rows")
+        }
+        top = parent
+      }
+      add(top)
+    }
+    for field in deleted?.fields ?? [] { add(field) }
+    return fields
+  }
+
   /// The next batch that has rows; nil at the end.
   public func next() throws(IcebergError) -> RecordBatch? {
     do {
       while let batch = try stream.next() {
-        let start = position
-        position += Int64(batch.rowCount)
-        var columns = try projection.project(batch)
-        var keep = deleted?.survivors(start: start, count: batch.rowCount)
-        if let filter {
-          let matches = filter.matches(columns)
-          keep = keep.map { kept in zip(kept, matches).map { $0 && $1 } } ?? matches
+        let rows = try positions.next(batch.rowCount)
+        let columns = output(try projection.project(batch), rows)
+        var keep = filter?.matches(columns) ?? Array(repeating: true, count: batch.rowCount)
+        deleted?.clear(rows, columns, in: &keep)
+        let result = RecordBatch(
+          schema: schema, columns: Array(columns.columns.prefix(wanted.count)),
+          rowCount: columns.rowCount)
+        guard keep.contains(false) else {
+          if result.rowCount > 0 { return result }
+          continue
         }
-        if let keep, keep.contains(false) { columns = try columns.filter(keep) }
-        if columns.rowCount > 0 { return output(columns) }
+        let kept = try result.filter(keep)
+        if kept.rowCount > 0 { return kept }
       }
       return nil
     } catch let error as FileFormatError {
       throw IcebergError(error)
     } catch let error as IcebergError {
-      throw error.adding("file", path)
+      throw error.adding("file", task.dataFile.path)
     } catch {
-      throw IcebergError(.inputOutput, "\(error)", context: [.init("file", path)])
+      throw IcebergError(.inputOutput, "\(error)", context: [.init("file", task.dataFile.path)])
     }
   }
 
-  private func output(_ batch: RecordBatch) -> RecordBatch {
-    guard batch.columns.count > outputCount else { return batch }
+  /// The wanted columns in their order, what the file does not have filled in, and the others
+  /// behind them.
+  private func output(_ batch: RecordBatch, _ rows: [Range<Int64>]) -> RecordBatch {
+    var columns: [Column] = []
+    var used = 0
+    for field in wanted {
+      switch MetadataColumn(rawValue: field.id) {
+      case .file:
+        columns.append(
+          .constant(.string(task.dataFile.path), type: .string, count: batch.rowCount))
+      case .specID:
+        columns.append(.constant(.int(task.dataFile.specID), type: .int32, count: batch.rowCount))
+      case .position: columns.append(RowPositions.column(rows))
+      case .rowID:
+        columns.append(
+          batch.columns[used].filledIn(task.dataFile.firstRowID) { first in
+            RowPositions.column(rows, first: first)
+          })
+        used += 1
+      case .lastUpdatedSequenceNumber:
+        // Where rows have no ids, nothing is known of their history either.
+        let number = task.dataFile.firstRowID == nil ? nil : task.sequenceNumber
+        columns.append(
+          batch.columns[used].filledIn(number) { number in
+            .constant(.long(number), type: .int64, count: batch.rowCount)
+          })
+        used += 1
+      default:
+        columns.append(batch.columns[used])
+        used += 1
+      }
+    }
+    let fields = wanted.map(\.columnarField) + batch.schema.fields[used...]
     return RecordBatch(
-      schema: schema, columns: Array(batch.columns.prefix(outputCount)), rowCount: batch.rowCount)
+      schema: Schema(fields), columns: columns + batch.columns[used...], rowCount: batch.rowCount)
   }
 
   /// Values of columns that files partitioned by identity may lack.
@@ -96,6 +152,22 @@ public final class FileScan {
       constants[field.sourceID] = value
     }
     return constants
+  }
+}
+
+extension Column {
+  /// The column with its nulls replaced by those of another; itself when there is nothing to
+  /// replace them with.
+  fileprivate func filledIn(_ base: Int64?, with replacement: (Int64) -> Column) -> Column {
+    guard nullCount > 0, let base else { return self }
+    let other = replacement(base)
+    if nullCount == count { return other }
+    let own = values(as: Int64.self)
+    let others = other.values(as: Int64.self)
+    var filled: [Int64] = []
+    filled.reserveCapacity(count)
+    for row in 0..<count { filled.append(isNull(row) ? others[row] : own[row]) }
+    return Column(type: type, count: count, buffers: [Buffer(copying: filled)])
   }
 }
 

@@ -25,10 +25,10 @@ struct RowFilter {
     case .constant(let value):
       return Answers(repeating: value ? RowFilter.isTrue : RowFilter.isFalse, count: batch.rowCount)
     case .predicate(let predicate):
-      guard let index = batch.schema.index(ofFieldID: predicate.field.id) else {
+      guard let column = batch.column(ofFieldID: predicate.field.id) else {
         return Answers(repeating: RowFilter.isUnknown, count: batch.rowCount)
       }
-      return evaluate(predicate, batch.columns[index])
+      return evaluate(predicate, column)
     case .and(let operands):
       return combine(operands, batch, deciding: RowFilter.isFalse, otherwise: RowFilter.isTrue)
     case .or(let operands):

@@ -15,13 +15,17 @@ public struct TableScan: Sendable {
 
   public let table: Table
   public var version = Version.current
-  /// The columns wanted, in their order; nil for all.
+  /// The columns wanted, in their order; nil for all of the schema. Beside those there are `_file`,
+  /// `_pos`, `_spec_id`, and in tables of format version 3 `_row_id` and
+  /// `_last_updated_sequence_number`, where the schema has no column of that name.
   public var columns: [String]?
   /// Only rows for which this is true are returned.
   public var filter = FilterExpression.alwaysTrue
   /// Whether planned files come with their column statistics even when the filter needs none. They
   /// are most of a manifest.
   public var includesStatistics = false
+  /// What delete files say, shared by all copies of the scan.
+  let cache = DeleteCache()
 
   init(table: Table) { self.table = table }
 
@@ -66,7 +70,8 @@ public struct TableScan: Sendable {
     guard let columns else { return schema }
     var fields: [NestedField] = []
     for name in columns {
-      guard let field = schema.fields.first(where: { $0.name == name }) else {
+      let metadataColumn = MetadataColumn(name: name)?.field
+      guard let field = schema.fields.first(where: { $0.name == name }) ?? metadataColumn else {
         throw IcebergError(.invalidArgument, "'\(table.identifier)' has no column '\(name)'")
       }
       fields.append(field)
@@ -153,23 +158,24 @@ extension TableScan {
   private func deleteIndex(
     _ manifests: [ManifestFile], _ filters: [Int32: PartitionFilter], _ store: ManifestStore
   ) throws(IcebergError) -> DeleteFileIndex {
-    var index = DeleteFileIndex()
+    var deletes: [DeleteFile] = []
+    var unpartitioned: Set<Int32> = []
     for manifest in manifests where manifest.content == .deletes {
       let spec = table.metadata.partitionSpec(id: manifest.partitionSpecID)
       // Deletes of an unpartitioned spec reach files of any partition.
       let isUnpartitioned = spec?.isUnpartitioned ?? true
+      if isUnpartitioned { unpartitioned.insert(manifest.partitionSpecID) }
       if !isUnpartitioned, let filter = filters[manifest.partitionSpecID],
         !filter.mayMatch(manifest)
       {
         continue
       }
       for entry in try store.entries(of: manifest, metadata: table.metadata) where entry.isLive {
-        index.add(
-          DeleteFile(dataFile: entry.dataFile, sequenceNumber: entry.sequenceNumber ?? 0),
-          isUnpartitioned: isUnpartitioned)
+        deletes.append(
+          DeleteFile(dataFile: entry.dataFile, sequenceNumber: entry.sequenceNumber ?? 0))
       }
     }
-    return index
+    return DeleteFileIndex(deletes) { unpartitioned.contains($0.specID) }
   }
 
   static func mayMatch(_ expression: BoundExpression, _ file: DataFile) -> Bool {
