@@ -10,6 +10,7 @@ SWIFT_FLAGS := --explicit-target-dependency-import-check error
 
 .PHONY: setup build release test demo bench bench-online bench-pit nightly nightly-log nightly-online \
   nightly-kills nightly-soak mutants lint format clean
+.PHONY: fuzz nightly-fuzz
 
 setup:
 	scripts/bootstrap
@@ -25,8 +26,18 @@ test:
 	swift build --build-tests $(SWIFT_FLAGS)
 	swift test --skip-build
 
+# Hostile bytes, and operations that the fuzzer thinks of: a million executions of each target, or what
+# fits in 35 seconds of it. Two targets run at a time.
+fuzz: setup
+	scripts/fuzz --executions 1000000 --seconds 35
+
 # What takes longer than `make test` may: parts of at most half an hour, each of which can be run alone.
-nightly: nightly-log nightly-online nightly-kills nightly-soak mutants
+# docs/testing.md says what each proves.
+nightly: nightly-log nightly-online nightly-kills nightly-fuzz nightly-soak mutants
+
+# Five minutes of each target.
+nightly-fuzz: setup
+	scripts/fuzz --seconds 300
 
 NIGHTLY := scripts/bootstrap --peers && swift build -c release --build-tests $(SWIFT_FLAGS) && \
   swift test -c release --skip-build

@@ -38,6 +38,9 @@ let package = Package(
     .library(
       name: "OnlineStore", targets: ["OnlineStore", "WriteAheadLog", "FeatureModel", "Storage"]),
     .executable(name: "fstore", targets: ["fstore"]),
+    // For the fuzz targets, which are a package of their own: Tests/Fuzz.
+    .library(name: "TestSupport", targets: ["TestSupport"]),
+    .library(name: "Parsers", targets: ["Avro", "JSON"]),
   ],
   targets: [
     // System libraries, and the C that Swift cannot express.
@@ -72,7 +75,8 @@ let package = Package(
       swiftSettings: swiftSettings),
 
     .target(
-      name: "TestSupport", dependencies: ["Storage", "Columnar", "JSON"],
+      name: "TestSupport",
+      dependencies: ["Storage", "Columnar", "JSON", "OnlineStore", "WriteAheadLog"],
       path: "Tests/TestSupport", swiftSettings: testSettings),
     tests("JSONTests", ["JSON"]),
     tests("ColumnarTests", ["Columnar", "TestSupport"]),

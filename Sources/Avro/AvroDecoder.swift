@@ -175,6 +175,8 @@ extension AvroDecoder {
   private mutating func skipBlocks(
     _ skipItem: (inout AvroDecoder) throws(AvroError) -> Void
   ) throws(AvroError) {
+    // Items that take no bytes would otherwise cost the square of the file's size.
+    var allowed = Int64(remaining)
     while true {
       let count = try readLong()
       if count == 0 { return }
@@ -182,7 +184,8 @@ extension AvroDecoder {
         _ = try take(try readLength())
         continue
       }
-      guard count <= Int64(remaining) else {
+      allowed -= count
+      guard count <= Int64(remaining), allowed >= 0 else {
         throw error("a block of \(count) items in \(remaining) bytes")
       }
       for _ in 0..<count { try skipItem(&self) }

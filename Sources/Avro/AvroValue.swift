@@ -40,7 +40,10 @@ extension AvroDecoder {
       return .record(values)
     case .array(let items):
       var values: [AvroValue] = []
+      let limit = remaining
       while case let count = try readBlockCount(), count > 0 {
+        // Items may take no bytes, and blocks may be many.
+        guard count <= limit - values.count else { throw error("more items than bytes") }
         for _ in 0..<count { values.append(try readValue(items)) }
       }
       return .array(values)

@@ -133,6 +133,7 @@ extension KeyCodec {
         position += identifier.type.slotWidth
       }
     }
+    guard position == bytes.byteCount else { throw RowCodec.malformed("a key of another shape") }
     return values
   }
 }

@@ -122,7 +122,7 @@ struct CheckpointFile {
     seed = bytes.loadLittleEndian(UInt64.self, at: 40)
     lastWriteTime = bytes.loadLittleEndian(Int64.self, at: 48)
     firstSegment = bytes.loadLittleEndian(UInt32.self, at: 56)
-    guard lsn >= 0 else { return nil }
+    guard 0...LogLimits.lastLSN ~= lsn else { return nil }
   }
 
   init(

@@ -91,7 +91,8 @@ final class DurableMark: Sendable {
       bytes.loadLittleEndian(UInt64.self, at: 0) == magic,
       bytes.loadLittleEndian(UInt32.self, at: 8) == formatVersion,
       bytes.loadLittleEndian(UInt32.self, at: 60)
-        == CRC32C(of: bytes.extracting(first: 60)).masked
+        == CRC32C(of: bytes.extracting(first: 60)).masked,
+      0...LogLimits.lastLSN ~= bytes.loadLittleEndian(Int64.self, at: 32)
     else { return nil }
     return Value(
       store: StoreIdentifier(

@@ -91,9 +91,11 @@ enum Frame {
   static func validate(_ bytes: RawSpan, salt: UInt32) -> Header? {
     guard plausibleLength(bytes) == bytes.byteCount else { return nil }
     let stored = bytes.loadLittleEndian(UInt32.self, at: 4)
-    guard stored == checksum(bytes, salt: salt),
-      let byte = UInt8(exactly: bytes.loadLittleEndian(UInt32.self, at: 20)),
-      let kind = Kind(rawValue: byte)
+    // The checksum last: a search for frames tries every place, and each may claim megabytes.
+    guard let byte = UInt8(exactly: bytes.loadLittleEndian(UInt32.self, at: 20)),
+      let kind = Kind(rawValue: byte),
+      1...LogLimits.lastLSN ~= bytes.loadLittleEndian(Int64.self, at: 8),
+      stored == checksum(bytes, salt: salt)
     else { return nil }
     let count = bytes.loadLittleEndian(UInt32.self, at: 16)
     var header = Header(
@@ -111,9 +113,9 @@ enum Frame {
       guard count == 0, bytes.byteCount == headerBytes else { return nil }
       header.lsnCount = 1
     }
-    guard header.firstLSN >= 1, header.durableUpTo >= 0,
-      !header.firstLSN.addingReportingOverflow(header.lsnCount).overflow
-    else { return nil }
+    guard header.durableUpTo >= 0, header.lsnCount <= LogLimits.lastLSN - header.firstLSN + 1 else {
+      return nil
+    }
     return header
   }
 

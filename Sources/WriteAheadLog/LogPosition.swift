@@ -22,6 +22,13 @@ public struct LogPosition: Hashable, Sendable, Comparable {
   }
 }
 
+/// What a log can count to. Far more than any will, and so far from the end of the integers that adding
+/// to what was read from a file never overflows.
+package enum LogLimits {
+  package static let lastLSN: LogSequenceNumber = 1 << 62
+  package static let lastSegment: UInt32 = .max >> 1
+}
+
 /// Which store a log belongs to: random, given at creation, written in every segment.
 public struct StoreIdentifier: Hashable, Sendable, CustomStringConvertible {
   public let high: UInt64

@@ -151,6 +151,10 @@ extension Recovery {
     var result = found
     let segment = found.segments[found.segments.count - 1]
     var header = segment.header
+    guard header.segment < LogLimits.lastSegment else {
+      throw .corrupt(
+        path: segment.file.path, byteOffset: 12, reason: "it is the last that a log can have")
+    }
     header.segment += 1
     header.firstLSN = unproven.first?.header.firstLSN ?? found.nextLSN
     header.salt = UInt32.random(in: .min ... .max)

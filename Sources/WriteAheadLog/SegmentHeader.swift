@@ -58,7 +58,8 @@ struct SegmentHeader: Hashable {
       salt: bytes.loadLittleEndian(UInt32.self, at: 40),
       predecessorLength: Int(bytes.loadLittleEndian(Int64.self, at: 48)),
       predecessorChain: bytes.loadLittleEndian(UInt32.self, at: 44))
-    guard header.firstLSN >= 1 else { return (nil, "the first LSN is not positive") }
+    guard 1...LogLimits.lastLSN + 1 ~= header.firstLSN, header.segment <= LogLimits.lastSegment
+    else { return (nil, "its number or first LSN is none that a log has") }
     return (header, "")
   }
 }

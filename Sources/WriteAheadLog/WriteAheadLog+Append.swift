@@ -98,6 +98,9 @@ extension WriteAheadLog {
       }
       try state.checkWritable(isClosing: isClosing)
       let group = state.gathering
+      guard entry.lsnCount <= LogLimits.lastLSN - state.nextLSN - group.lsnCount + 1 else {
+        throw .full(cause: outOfNumbers("append to"))
+      }
       guard group.takes(entry, limitBytes: limit) else {
         state.waitersForRoom += 1
         isWaiting = true
@@ -112,6 +115,12 @@ extension WriteAheadLog {
       if group.done == nil { group.done = Condition() }
       return place
     }
+  }
+
+  /// The log has counted as far as it can.
+  func outOfNumbers(_ operation: String) -> StorageError {
+    StorageError(
+      .full, operation: operation, path: directory, message: "its numbers are used up")
   }
 
   /// Waits until this thread may write the group; false when a failure came before.

@@ -7,6 +7,9 @@ extension WriteAheadLog {
   /// Makes the tail a segment that has room for the group; why not, when it cannot.
   func roll(for group: Group) -> Refusal? {
     if tail.endOffset + group.bytes.count <= tail.segment.capacityBytes { return nil }
+    guard tail.segment.header.segment < LogLimits.lastSegment else {
+      return .harmless(.full(cause: outOfNumbers("begin a segment in")))
+    }
     let capacity = max(
       options.segmentCapacityBytes, SegmentHeader.sizeBytes + group.bytes.count)
     let blank: BlankSegment

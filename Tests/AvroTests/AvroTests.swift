@@ -53,6 +53,18 @@ import Testing
     }
   }
 
+  /// Each block may claim as many items as bytes are left; all together must not either.
+  @Test func manyBlocksOfManyItemsWithoutBytesAreErrors() {
+    let schema = AvroSchema(.array(.null))
+    var encoder = AvroEncoder()
+    for _ in 0..<1000 { encoder.writeLong(900) }
+    encoder.writeBlockEnd()
+    var decoder = AvroDecoder(encoder.bytes)
+    #expect(throws: AvroError.self) { try decoder.readValue(schema) }
+    decoder = AvroDecoder(encoder.bytes)
+    #expect(throws: AvroError.self) { try decoder.skip(schema) }
+  }
+
   @Test func blocksWithASizeAreReadAndSkipped() throws {
     let schema = AvroSchema(.array(.long))
     var encoder = AvroEncoder()

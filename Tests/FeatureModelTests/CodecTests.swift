@@ -126,6 +126,18 @@ import Testing
     #expect(decoded[0].string(at: 1) == "ab" && decoded[1].string(at: 1) == "c")
   }
 
+  /// Fuzzing found that one of the two readers took such keys.
+  @Test func bytesBehindAKeysLastValueAreDamage() throws {
+    let codec = KeyCodec(try DefinitionTests.group())
+    let columns = try Self.columns(codec.identifiers, [[.string("u"), .long(7)]])
+    let key = codec.encode(columns, rowCount: 1).array(0)
+    #expect(try codec.values(key) == [.string("u"), .long(7)])
+    #expect(throws: FeatureModelError.self) { try codec.values(key + [0]) }
+    var keys = EncodedRows()
+    keys.append(key + [0])
+    #expect(throws: FeatureModelError.self) { try codec.decode(keys) }
+  }
+
   @Test func recordsThatDoNotFitAreRefusedOneByOne() throws {
     let group = try FeatureGroup(
       id: 1, name: "g", recordIdentifiers: [Feature("k", .long)], eventTimeName: "t",

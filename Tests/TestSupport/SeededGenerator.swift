@@ -1,5 +1,17 @@
+/// Where a test that tries things at random takes its decisions from: a seeded generator, or the bytes
+/// that a fuzzer thought of.
+public protocol Choices {
+  /// A number in 0..<bound.
+  mutating func below(_ bound: Int) -> Int
+}
+
+extension Choices {
+  /// True once in `count` times.
+  public mutating func oneIn(_ count: Int) -> Bool { below(count) == 0 }
+}
+
 /// SplitMix64: the same numbers for the same seed, everywhere.
-public struct SeededGenerator: RandomNumberGenerator, Sendable {
+public struct SeededGenerator: RandomNumberGenerator, Choices, Sendable {
   private var state: UInt64
 
   public init(seed: UInt64) { state = seed }
@@ -14,7 +26,4 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
 
   /// A number in 0..<bound.
   public mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
-
-  /// True once in `count` times.
-  public mutating func oneIn(_ count: Int) -> Bool { below(count) == 0 }
 }

@@ -1,32 +1,31 @@
 import OnlineStore
 import Storage
-import TestSupport
 import WriteAheadLog
 
 /// A store beside a dictionary that says what it must answer, on a simulated disk.
-final class StoreModel {
-  struct Answer: Equatable {
-    var eventTime: Int64
-    var lsn: Int64
+public final class StoreModel {
+  public struct Answer: Equatable {
+    public var eventTime: Int64
+    public var lsn: Int64
     /// nil for a tombstone, and for a record that has expired.
-    var row: [UInt8]?
+    public var row: [UInt8]?
   }
 
-  static func row(_ entry: LogEntry) -> [UInt8]? {
+  public static func row(_ entry: LogEntry) -> [UInt8]? {
     if let expiry = entry.expiresAt, expiry < FixedClock().nowMicroseconds() { return nil }
     return entry.kind == .put ? entry.row : nil
   }
 
-  static let keys = 24
-  let files: SimulatedFileSystem
-  private(set) var store: OnlineStore
+  public static let keys = 24
+  public let files: SimulatedFileSystem
+  public private(set) var store: OnlineStore
   /// What was acknowledged.
-  private(set) var answers: [UInt8: Answer] = [:]
+  public private(set) var answers: [UInt8: Answer] = [:]
   /// What an append that failed may have brought all the same.
-  private(set) var unacknowledged: [LogEntry] = []
-  private(set) var recordCount = 0
+  public private(set) var unacknowledged: [LogEntry] = []
+  public private(set) var recordCount = 0
 
-  static var options: OnlineStoreOptions {
+  public static var options: OnlineStoreOptions {
     var options = OnlineStoreOptions()
     options.log.segmentCapacityBytes = 8192
     options.log.preparesSegments = false
@@ -35,17 +34,18 @@ final class StoreModel {
     return options
   }
 
-  static func open(_ files: SimulatedFileSystem) throws -> OnlineStore {
+  public static func open(_ files: SimulatedFileSystem) throws -> OnlineStore {
     try OnlineStore.open(
       directory: "/log", fileSystem: files, clock: FixedClock(), options: options)
   }
 
-  init(_ files: SimulatedFileSystem) throws {
+  public init(_ files: SimulatedFileSystem) throws {
     self.files = files
     store = try StoreModel.open(files)
   }
 
-  func perform(_ generator: inout SeededGenerator) throws {
+  /// Does one thing that `generator` chooses, to the store and to the model.
+  public func perform(_ generator: inout some Choices) throws {
     switch generator.below(16) {
     case 0: try store.checkpoint()
     case 1, 2: try store.clean(upTo: store.log.durableLSN, minimumLogBytes: 8192)
@@ -105,7 +105,7 @@ final class StoreModel {
     }
   }
 
-  struct WrongOutcome: Error {
+  public struct WrongOutcome: Error {
     var entry: LogEntry
     var outcome: WriteOutcome
   }
@@ -120,7 +120,7 @@ final class StoreModel {
   }
 
   /// The first broken promise of a store opened from the same disk; nil when all hold.
-  func violation(_ opened: OnlineStore) throws -> String? {
+  public func violation(_ opened: OnlineStore) throws -> String? {
     for key in 0..<UInt8(StoreModel.keys) {
       let found = try opened.get(groupID: 7, key: [key]).map {
         Answer(eventTime: $0.entry.eventTime, lsn: $0.lsn, row: StoreModel.row($0.entry))
@@ -144,6 +144,8 @@ final class StoreModel {
   }
 }
 
-struct FixedClock: WallClock {
-  func nowMicroseconds() -> Int64 { 1_000_000 }
+public struct FixedClock: WallClock {
+  public init() {}
+
+  public func nowMicroseconds() -> Int64 { 1_000_000 }
 }
