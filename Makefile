@@ -9,7 +9,7 @@ export LD_LIBRARY_PATH := $(PREFIX)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PAT
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 
 .PHONY: setup build release test demo bench bench-online bench-pit nightly nightly-log nightly-online \
-  nightly-kills nightly-soak mutants lint format clean
+  nightly-kills nightly-soak nightly-simulation mutants lint format clean
 .PHONY: fuzz nightly-fuzz
 
 setup:
@@ -25,6 +25,8 @@ test:
 	scripts/bootstrap --peers
 	swift build --build-tests $(SWIFT_FLAGS)
 	swift test --skip-build
+	swift build -c release --product simulate $(SWIFT_FLAGS)
+	.build/release/simulate --length 3 --outcomes 8 --at-least 100000
 
 # Hostile bytes, and operations that the fuzzer thinks of: a million executions of each target, or what
 # fits in 35 seconds of it. Two targets run at a time.
@@ -33,7 +35,7 @@ fuzz: setup
 
 # What takes longer than `make test` may: parts of at most half an hour, each of which can be run alone.
 # docs/testing.md says what each proves.
-nightly: nightly-log nightly-online nightly-kills nightly-fuzz nightly-soak mutants
+nightly: nightly-simulation nightly-log nightly-online nightly-kills nightly-fuzz nightly-soak mutants
 
 # Five minutes of each target.
 nightly-fuzz: setup
@@ -42,9 +44,16 @@ nightly-fuzz: setup
 NIGHTLY := scripts/bootstrap --peers && swift build -c release --build-tests $(SWIFT_FLAGS) && \
   swift test -c release --skip-build
 
-# Every sequence of three operations on the log with a crash before each call; every byte damaged.
+# Every sequence of four operations on the log with a crash before each call, 30 million states in all:
+# four parts, `make nightly-simulation-1` to `-4`.
+nightly-simulation: nightly-simulation-1 nightly-simulation-2 nightly-simulation-3 nightly-simulation-4
+nightly-simulation-%: setup
+	swift build -c release --product simulate $(SWIFT_FLAGS)
+	.build/release/simulate --length 4 --outcomes 220 --part $*/4
+
+# Every call of the log fails; every byte is damaged.
 nightly-log:
-	FSTORE_SIMULATION_LENGTH=3 FSTORE_SIMULATION_OUTCOMES=8 FSTORE_FAULT_SEEDS=20 FSTORE_DAMAGE_STEP=1 \
+	FSTORE_SIMULATION_SEEDS=1000 FSTORE_FAULT_SEEDS=20 FSTORE_DAMAGE_STEP=1 \
 	  bash -c '$(NIGHTLY) --filter WriteAheadLogTests'
 
 # Random histories of the online store beside a model, and crashes in every call of some.

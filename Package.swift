@@ -78,11 +78,17 @@ let package = Package(
       name: "TestSupport",
       dependencies: ["Storage", "Columnar", "JSON", "OnlineStore", "WriteAheadLog"],
       path: "Tests/TestSupport", swiftSettings: testSettings),
+    .target(
+      name: "LogSimulation", dependencies: ["WriteAheadLog", "Storage", "TestSupport"],
+      path: "Tests/LogSimulation", swiftSettings: testSettings),
+    .executableTarget(
+      name: "simulate", dependencies: ["LogSimulation", "WriteAheadLog"], path: "Tests/Simulate",
+      swiftSettings: testSettings),
     tests("JSONTests", ["JSON"]),
     tests("ColumnarTests", ["Columnar", "TestSupport"]),
     tests("FeatureModelTests", ["FeatureModel", "Columnar", "TestSupport"]),
     tests("StorageTests", ["Storage", "TestSupport"]),
-    tests("WriteAheadLogTests", ["WriteAheadLog", "Storage", "TestSupport"]),
+    tests("WriteAheadLogTests", ["WriteAheadLog", "Storage", "LogSimulation", "TestSupport"]),
     tests(
       "OnlineStoreTests",
       ["OnlineStore", "FeatureModel", "WriteAheadLog", "Storage", "TestSupport"]),

@@ -1,3 +1,4 @@
+import LogSimulation
 import Storage
 import TestSupport
 import Testing
@@ -7,11 +8,11 @@ import WriteAheadLog
 func runWorkload(
   _ files: SimulatedFileSystem, seed: UInt64, options: WriteAheadLogOptions, rounds: Int = 12
 ) -> (history: LogHistory, failed: Bool) {
-  typealias Operation = SimulationTests.Operation
+  typealias Operation = LogSimulation.Operation
   var generator = SeededGenerator(seed: seed)
-  var run: SimulationTests.Run?
+  var run: SimulatedRun?
   do {
-    let fresh = try SimulationTests.Run(files, options)
+    let fresh = try SimulatedRun(files, options)
     run = fresh
     for _ in 0..<rounds {
       // Mostly appends, so that segments fill and follow each other.
