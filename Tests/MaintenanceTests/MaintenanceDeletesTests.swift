@@ -94,14 +94,15 @@ import Testing
     #expect(try fixture.files(of: table).filter { $0.hasPrefix("data/") } == files)
   }
 
-  @Test func s28FormatVersionThreeIsRefusedWhileRowIDsWouldBeLost() throws {
+  @Test func s28TablesOfFormatVersionThreeAreRewritten() throws {
     let fixture = try MaintenanceFixture()
     var table = try fixture.table().appending(files: 6)
     var upgrade = table.newCommit()
     upgrade.upgradeFormatVersion(to: 3)
     table = try upgrade.commit().table
-    let error = #expect(throws: IcebergError.self) { try RewriteDataFiles(table).plan() }
-    #expect(error?.kind == .unsupported)
+    let before = try table.sortedRows()
+    #expect(try rewrite(table).rewrittenFileCount == 6)
+    #expect(try table.sortedRows() == before)
   }
 
   @Test func s49LiveDeleteFilesAreNoOrphans() throws {

@@ -11,14 +11,15 @@ struct DeleteConflicts {
   func validate(
     _ change: FileChange, head: Snapshot?, headManifests: [ManifestFile]
   ) throws(IcebergError) {
-    guard let start = change.startingSnapshotID, let head, !change.removed.isEmpty else { return }
+    // Deletes in a file that goes as a whole have nothing left to say.
+    let rewritten = change.removed.filter { !change.removedAsWhole.contains($0.path) }
+    guard let start = change.startingSnapshotID, let head, !rewritten.isEmpty else { return }
     let window = try snapshots(from: head, backTo: start)
     var changed: Set<Int64> = []
     for snapshot in window where snapshot.operation != .append && snapshot.operation != .replace {
       changed.insert(snapshot.snapshotID)
     }
     guard !changed.isEmpty else { return }
-    let removed = Set(change.removed.map(\.path))
     for manifest in headManifests where manifest.content == .deletes {
       guard manifest.hasAddedFiles || manifest.hasExistingFiles else { continue }
       for entry in try store.entries(of: manifest, metadata: metadata) where entry.isLive {
@@ -26,7 +27,7 @@ struct DeleteConflicts {
         let delete = entry.dataFile
         // Equality deletes go on to apply to files that carry an old data sequence number.
         if delete.content == .equalityDeletes, change.dataSequenceNumber != nil { continue }
-        let conflict = change.removed.first { applies(delete, to: $0, removed) }
+        let conflict = rewritten.first { applies(delete, to: $0) }
         if let conflict {
           throw IcebergError(
             .validationFailed,
@@ -51,9 +52,7 @@ struct DeleteConflicts {
         + " \(head.snapshotID): the former is no ancestor, or was expired")
   }
 
-  private func applies(
-    _ delete: DataFile, to file: DataFile, _ removed: Set<String>
-  ) -> Bool {
+  private func applies(_ delete: DataFile, to file: DataFile) -> Bool {
     if delete.content == .positionDeletes, let path = DeleteFileIndex.referencedPath(delete) {
       return path == file.path
     }

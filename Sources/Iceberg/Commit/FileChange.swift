@@ -1,9 +1,16 @@
 /// What one commit does to a table's files.
 struct FileChange: Sendable {
   var operation: SnapshotOperation
+  /// Data files and delete files.
   var added: [DataFile] = []
   /// Data files that leave the table; every one must be live on the head.
   var removed: [DataFile] = []
+  /// Delete files that leave the table because others of `added` say the same and more.
+  var removedDeletes: [DataFile] = []
+  /// The paths of those of `removed` whose every row goes, whatever others delete in them.
+  var removedAsWhole: Set<String> = []
+  /// For changes of rows: what others must not have done meanwhile.
+  var rules: ConflictRules?
   /// Explicit data sequence number of the added files, when their rows are from the past.
   var dataSequenceNumber: Int64?
   /// The snapshot from which a replacement was planned; deletes since then must not be lost.
@@ -21,23 +28,24 @@ struct FileChange: Sendable {
     var addedPaths: Set<String> = []
     for file in added {
       // The same path twice would count its rows twice, for ever.
-      guard addedPaths.insert(file.path).inserted else {
+      guard addedPaths.insert(file.commitKey).inserted else {
         throw IcebergError(.invalidArgument, "'\(file.path)' is added twice in one commit")
       }
-      guard file.content == .data else {
-        throw IcebergError(.unsupported, "'\(file.path)' is a delete file, which is not written")
+      guard operation != .replace || file.content == .data else {
+        throw IcebergError(
+          .invalidArgument, "'\(file.path)' has deletes, which a replacement cannot add")
       }
       guard file.recordCount >= 0, file.fileSizeInBytes >= 0 else {
         throw IcebergError(.invalidArgument, "'\(file.path)' has a negative count or size")
       }
     }
     var removedPaths: Set<String> = []
-    for file in removed {
-      guard removedPaths.insert(file.path).inserted else {
+    for file in removed + removedDeletes {
+      guard removedPaths.insert(file.commitKey).inserted else {
         throw IcebergError(.invalidArgument, "'\(file.path)' is removed twice in one commit")
       }
       // A later expiry would take the removed entry for the file and delete the live one.
-      guard !addedPaths.contains(file.path) else {
+      guard !addedPaths.contains(file.commitKey) else {
         throw IcebergError(.invalidArgument, "'\(file.path)' is both added and removed")
       }
     }
@@ -60,6 +68,14 @@ struct FileChange: Sendable {
   /// Checks the added files against the table.
   func validate(against metadata: TableMetadata) throws(IcebergError) {
     for file in added {
+      guard
+        file.content != .positionDeletes || file.isDeletionVector == (metadata.formatVersion >= 3)
+      else {
+        throw IcebergError(
+          .invalidArgument,
+          "'\(file.path)': format version \(metadata.formatVersion) deletes positions by"
+            + (metadata.formatVersion >= 3 ? " deletion vectors only" : " position delete files"))
+      }
       guard let spec = metadata.partitionSpec(id: file.specID) else {
         throw IcebergError(
           .invalidArgument,
@@ -79,5 +95,12 @@ struct FileChange: Sendable {
           .invalidArgument, "data sequence number \(dataSequenceNumber) is none of the past")
       }
     }
+  }
+}
+
+extension DataFile {
+  /// What a commit knows a file by: deletion vectors share files.
+  var commitKey: String {
+    isDeletionVector ? "\(path)#\(contentOffset ?? 0)" : path
   }
 }

@@ -74,13 +74,14 @@ struct ManifestStore {
   /// Writes a manifest, durable when this returns.
   func write(
     _ entries: [ManifestEntry], to location: String, specID: Int32, metadata: TableMetadata,
-    snapshotID: Int64
+    snapshotID: Int64, content: ManifestContent = .data
   ) throws(IcebergError) -> ManifestFile {
     guard let spec = metadata.partitionSpec(id: specID) else {
       throw IcebergError(.invalidArgument, "the table has no partition spec \(specID)")
     }
     var writer = try ManifestWriter(
-      schema: metadata.currentSchema, spec: spec, formatVersion: metadata.formatVersion)
+      schema: metadata.currentSchema, spec: spec, content: content,
+      formatVersion: metadata.formatVersion)
     for entry in entries { try writer.add(entry) }
     let (bytes, summary) = try writer.finish()
     try io.write(location, bytes)

@@ -68,6 +68,7 @@ struct SnapshotProducer {
     }
     try DeleteConflicts(metadata: metadata, store: store)
       .validate(change, head: head, headManifests: existing)
+    try ConflictCheck(metadata: metadata, store: store).validate(change, head: head)
     var summary = SnapshotSummary()
     for file in change.added { summary.add(file) }
     let added = try addedManifests(metadata)
@@ -75,8 +76,12 @@ struct SnapshotProducer {
     kept = try withoutRemovedManifests(kept)
     var manifests = (added + kept).filter { $0.content == .data }
     manifests += change.addedManifests.filter { $0.content == .data }
-    if mergesManifests(metadata) { manifests = try merge(manifests, metadata) }
-    manifests += kept.filter { $0.content == .deletes }
+    var deletes = (added + kept).filter { $0.content == .deletes }
+    if mergesManifests(metadata) {
+      manifests = try merge(manifests, metadata)
+      deletes = try merge(deletes, metadata)
+    }
+    manifests += deletes
     return try write(manifests, metadata, head: head, summary, nowMilliseconds)
   }
 
@@ -149,45 +154,54 @@ extension SnapshotProducer {
   ) throws(IcebergError) -> [ManifestFile] {
     if let newManifests { return newManifests }
     var manifests: [ManifestFile] = []
-    let bySpec = Dictionary(grouping: change.added) { $0.specID }
-    for (specID, files) in bySpec.sorted(by: { $0.key > $1.key }) {
-      for chunk in ManifestStore.chunks(files, targetSizeBytes: 8 << 20) {
-        let entries = chunk.map { file in
-          ManifestEntry(
-            status: .added, snapshotID: snapshotID, sequenceNumber: change.dataSequenceNumber,
-            fileSequenceNumber: nil, dataFile: file)
+    for content in [ManifestContent.data, .deletes] {
+      let files = change.added.filter { ($0.content == .data) == (content == .data) }
+      let bySpec = Dictionary(grouping: files) { $0.specID }
+      for (specID, files) in bySpec.sorted(by: { $0.key > $1.key }) {
+        for chunk in ManifestStore.chunks(files, targetSizeBytes: 8 << 20) {
+          // Deletes are always new, even beside rows of the past.
+          let number = content == .data ? change.dataSequenceNumber : nil
+          let entries = chunk.map { file in
+            ManifestEntry(
+              status: .added, snapshotID: snapshotID, sequenceNumber: number,
+              fileSequenceNumber: nil, dataFile: file)
+          }
+          let location = newManifestLocation(metadata)
+          manifests.append(
+            try store.write(
+              entries, to: location, specID: specID, metadata: metadata, snapshotID: snapshotID,
+              content: content))
         }
-        let location = newManifestLocation(metadata)
-        manifests.append(
-          try store.write(
-            entries, to: location, specID: specID, metadata: metadata, snapshotID: snapshotID))
       }
     }
     newManifests = manifests
     return manifests
   }
 
-  /// The head's manifests with the removed files marked as deleted.
+  /// The head's manifests with the removed files marked as deleted, and with them the deletes that
+  /// speak of nothing else.
   private mutating func withoutRemovedFiles(
     _ existing: [ManifestFile], _ metadata: TableMetadata, _ summary: inout SnapshotSummary
   ) throws(IcebergError) -> [ManifestFile] {
-    guard !change.removed.isEmpty else {
+    guard !change.removed.isEmpty || !change.removedDeletes.isEmpty else {
       // Manifests without live files have said what they had to say.
       return existing.filter { $0.hasAddedFiles || $0.hasExistingFiles }
     }
-    var missing = Set(change.removed.map(\.path))
-    let specIDs = Set(change.removed.map(\.specID))
+    var missing = Set((change.removed + change.removedDeletes).map(\.commitKey))
+    let specIDs = Set((change.removed + change.removedDeletes).map(\.specID))
     var kept: [ManifestFile] = []
     for manifest in existing {
       guard manifest.hasAddedFiles || manifest.hasExistingFiles else { continue }
-      guard manifest.content == .data, specIDs.contains(manifest.partitionSpecID) else {
+      guard specIDs.contains(manifest.partitionSpecID),
+        manifest.content == .deletes || !change.removed.isEmpty
+      else {
         kept.append(manifest)
         continue
       }
       let result = try filter(manifest, metadata)
       kept.append(result.manifest ?? manifest)
       for file in result.removed {
-        missing.remove(file.path)
+        missing.remove(file.commitKey)
         summary.remove(file)
       }
     }
@@ -206,10 +220,23 @@ extension SnapshotProducer {
   ) throws(IcebergError) -> Filtered {
     if let known = filtered[manifest.path] { return known }
     let paths = Set(change.removed.map(\.path))
+    let deleteKeys = Set(change.removedDeletes.map(\.commitKey))
     var removed: [DataFile] = []
     var entries: [ManifestEntry] = []
     for var entry in try store.entries(of: manifest, metadata: metadata) where entry.isLive {
-      if paths.contains(entry.dataFile.path) {
+      let file = entry.dataFile
+      let isRemoved =
+        if file.content == .data {
+          paths.contains(file.path)
+        } else if deleteKeys.contains(file.commitKey) {
+          true
+        } else if file.content == .positionDeletes {
+          // A delete of one file goes with that file: nothing would ever remove it.
+          DeleteFileIndex.referencedPath(file).map { paths.contains($0) } ?? false
+        } else {
+          false
+        }
+      if isRemoved {
         entry.status = .deleted
         entry.snapshotID = snapshotID
         removed.append(entry.dataFile)
@@ -223,7 +250,7 @@ extension SnapshotProducer {
       let location = newManifestLocation(metadata)
       result.manifest = try store.write(
         entries, to: location, specID: manifest.partitionSpecID, metadata: metadata,
-        snapshotID: snapshotID)
+        snapshotID: snapshotID, content: manifest.content)
     }
     filtered[manifest.path] = result
     return result
@@ -283,7 +310,7 @@ extension SnapshotProducer {
         switch entry.status {
         case .added where isOurs:
           // Not committed yet: its numbers are inherited when the list is written.
-          entry.sequenceNumber = change.dataSequenceNumber
+          entry.sequenceNumber = manifest.content == .data ? change.dataSequenceNumber : nil
           entry.fileSequenceNumber = nil
         case .deleted where !isOurs: continue
         case .deleted: break
@@ -294,7 +321,8 @@ extension SnapshotProducer {
     }
     let location = newManifestLocation(metadata)
     let manifest = try store.write(
-      entries, to: location, specID: specID, metadata: metadata, snapshotID: snapshotID)
+      entries, to: location, specID: specID, metadata: metadata, snapshotID: snapshotID,
+      content: bin[0].content)
     merged[paths] = manifest
     return manifest
   }

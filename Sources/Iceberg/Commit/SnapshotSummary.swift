@@ -4,6 +4,7 @@ struct SnapshotSummary {
     var dataFiles: Int64 = 0
     var deleteFiles: Int64 = 0
     var positionDeleteFiles: Int64 = 0
+    var deletionVectors: Int64 = 0
     var equalityDeleteFiles: Int64 = 0
     var records: Int64 = 0
     var positionDeletes: Int64 = 0
@@ -11,14 +12,15 @@ struct SnapshotSummary {
     var sizeBytes: Int64 = 0
 
     mutating func add(_ file: DataFile) {
-      sizeBytes &+= file.fileSizeInBytes
+      // Deletion vectors share a file, so each counts by its own part.
+      sizeBytes &+= file.isDeletionVector ? file.contentSizeInBytes ?? 0 : file.fileSizeInBytes
       switch file.content {
       case .data:
         dataFiles += 1
         records &+= file.recordCount
       case .positionDeletes:
         deleteFiles += 1
-        positionDeleteFiles += 1
+        if file.isDeletionVector { deletionVectors += 1 } else { positionDeleteFiles += 1 }
         positionDeletes &+= file.recordCount
       case .equalityDeletes:
         deleteFiles += 1
@@ -60,6 +62,7 @@ struct SnapshotSummary {
     set("added-data-files", added.dataFiles)
     set("added-delete-files", added.deleteFiles)
     set("added-position-delete-files", added.positionDeleteFiles)
+    set("added-dvs", added.deletionVectors)
     set("added-equality-delete-files", added.equalityDeleteFiles)
     set("added-records", added.records)
     set("added-position-deletes", added.positionDeletes)
@@ -68,6 +71,7 @@ struct SnapshotSummary {
     set("deleted-data-files", removed.dataFiles)
     set("removed-delete-files", removed.deleteFiles)
     set("removed-position-delete-files", removed.positionDeleteFiles)
+    set("removed-dvs", removed.deletionVectors)
     set("removed-equality-delete-files", removed.equalityDeleteFiles)
     set("deleted-records", removed.records)
     set("removed-position-deletes", removed.positionDeletes)

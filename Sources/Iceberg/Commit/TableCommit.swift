@@ -15,6 +15,9 @@ public struct TableCommit: Sendable {
   public var options = CommitOptions()
   /// The branch that gets the snapshot; one other than main must exist.
   public var branch = SnapshotReference.main
+  /// Whether the snapshot is only added to the table's snapshots, without a branch that has it:
+  /// `cherryPick` publishes it later.
+  public var isStaged = false
   /// Entries for the snapshot's summary, beside the counts.
   public var summary: [String: String] = [:]
   /// Table properties that the snapshot's summary repeats, as they are on the head it builds on.
@@ -31,7 +34,7 @@ public struct TableCommit: Sendable {
     validations.append(validation)
   }
 
-  /// Adds metadata updates, computed from the head in each attempt.
+  /// Adds metadata updates, computed in each attempt from the head with the updates before them.
   public mutating func update(_ update: @escaping Update) { updates.append(update) }
 }
 
@@ -71,6 +74,41 @@ extension TableCommit {
   public mutating func overwrite(_ removed: [DataFile], with added: [DataFile]) {
     change = FileChange(
       operation: added.isEmpty ? .delete : .overwrite, added: added, removed: removed)
+  }
+
+  /// Adds delete files: equality deletes, which go on applying to all rows of before, or positions
+  /// of rows that are in the table. The files must be durable.
+  ///
+  /// - Parameter startingSnapshotID: the snapshot in which rows were found by position: the commit
+  ///   fails when their files were removed since. nil takes this table's current one.
+  public mutating func addDeletes(_ files: [DataFile], startingSnapshotID: Int64? = nil) {
+    change(
+      removing: [], adding: files, removedDeletes: [], removedAsWhole: [],
+      rules: ConflictRules(
+        startingSnapshotID: startingSnapshotID ?? table.metadata.currentSnapshotID,
+        isolation: .snapshot))
+  }
+
+  /// Changes rows: removes data files and delete files, adds others.
+  ///
+  /// - Parameters:
+  ///   - removedDeletes: delete files whose deletes are among those of `added`.
+  ///   - removedAsWhole: the paths of removed files whose every row is to go.
+  ///   - rules: what others must not have done since the change was planned.
+  mutating func change(
+    removing removed: [DataFile], adding added: [DataFile], removedDeletes: [DataFile],
+    removedAsWhole: Set<String>, rules: ConflictRules
+  ) {
+    let addsData = added.contains { $0.content == .data }
+    let isAppend = removed.isEmpty && added.allSatisfy { $0.content == .data }
+    var change = FileChange(
+      operation: isAppend ? .append : addsData ? .overwrite : .delete, added: added,
+      removed: removed)
+    change.removedDeletes = removedDeletes
+    change.removedAsWhole = removedAsWhole
+    change.startingSnapshotID = rules.startingSnapshotID
+    change.rules = rules
+    self.change = change
   }
 
   /// Puts manifests in the place of others that list the same live files.
@@ -150,10 +188,20 @@ extension TableCommit {
         let moved =
           reference?.moved(to: snapshot.snapshotID)
           ?? SnapshotReference(snapshotID: snapshot.snapshotID, kind: .branch)
-        all += [.addSnapshot(snapshot), .setReference(name: branch, moved)]
+        all.append(.addSnapshot(snapshot))
+        if !isStaged { all.append(.setReference(name: branch, moved)) }
       }
     }
-    for update in updates { all += try update(metadata) }
+    // Each update sees what the ones before it did.
+    var working = metadata
+    for (index, update) in updates.enumerated() {
+      let changes = try update(working)
+      all += changes
+      guard index < updates.count - 1, !changes.isEmpty else { continue }
+      working = try working.applying(
+        changes, nowMilliseconds: metadata.lastUpdatedMilliseconds, previousLocation: nil)
+    }
+    requirements += TableRequirement.requirements(of: all, on: metadata, besides: requirements)
     guard !all.isEmpty else { return head.state }
     return try table.catalog.commit(
       table.identifier, base: head.state, requirements: requirements, updates: all)

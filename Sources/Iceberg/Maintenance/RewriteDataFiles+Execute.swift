@@ -75,6 +75,8 @@ extension RewriteDataFiles {
   ) throws(IcebergError) -> Written {
     var writing = DataFileWriter.Options()
     writing.targetFileSizeBytes = min(group.inputSplitSizeBytes, group.maxOutputFileSizeBytes)
+    // Rows stay the same rows: they take their ids along.
+    writing.writesRowLineage = plan.table.metadata.formatVersion >= 3
     let writer = try DataFileWriter(plan.table, options: writing)
     do throws(IcebergError) {
       var read: Int64 = 0
@@ -124,7 +126,9 @@ extension RewriteDataFiles {
   private func copy(
     _ task: FileScanTask, _ table: Table, to writer: DataFileWriter
   ) throws(IcebergError) -> Int64 {
-    let rows = try table.newScan().batches(task)
+    var scan = table.newScan()
+    if table.metadata.formatVersion >= 3 { scan.columns = scan.columnsWithLineage }
+    let rows = try scan.batches(task)
     var count: Int64 = 0
     while let batch = try rows.next() {
       count += Int64(batch.rowCount)

@@ -29,11 +29,9 @@ public struct RewriteDataFiles: Sendable {
   /// Chooses files of the table as it is now, which the catalog says, not the caller's handle.
   public func plan() throws(IcebergError) -> RewriteDataFilesPlan {
     let head = try table.refresh()
-    guard head.metadata.formatVersion == 2 || head.metadata.currentSnapshot == nil else {
+    guard head.metadata.formatVersion >= 2 || head.metadata.currentSnapshot == nil else {
       throw IcebergError(
-        .unsupported,
-        "tables of format version \(head.metadata.formatVersion) are not rewritten here: "
-          + "version 1 must be upgraded, version 3 needs its row ids kept")
+        .unsupported, "tables of format version 1 are not rewritten here: upgrade the table first")
     }
     var scan = head.newScan()
     scan.filter = filter

@@ -70,3 +70,28 @@ public enum TableRequirement: Hashable, Sendable {
     }
   }
 }
+
+extension TableRequirement {
+  /// What must still be true for updates that were computed from this metadata.
+  static func requirements(
+    of updates: [TableUpdate], on metadata: TableMetadata, besides known: [TableRequirement]
+  ) -> [TableRequirement] {
+    var found: [TableRequirement] = []
+    func add(_ requirement: TableRequirement) {
+      if !known.contains(requirement), !found.contains(requirement) { found.append(requirement) }
+    }
+    for update in updates {
+      switch update {
+      case .addSchema: add(.lastAssignedFieldID(metadata.lastColumnID))
+      case .setCurrentSchema: add(.currentSchemaID(metadata.currentSchemaID))
+      case .addPartitionSpec: add(.lastAssignedPartitionID(metadata.lastPartitionID))
+      case .setDefaultPartitionSpec: add(.defaultSpecID(metadata.defaultSpecID))
+      case .setDefaultSortOrder: add(.defaultSortOrderID(metadata.defaultSortOrderID))
+      case .setReference(let name, _), .removeReference(let name):
+        add(.referenceSnapshotID(name: name, metadata.references[name]?.snapshotID))
+      default: break
+      }
+    }
+    return found
+  }
+}

@@ -11,6 +11,8 @@ struct NameMapping {
     var children: [String: Node]
   }
 
+  static let property = "schema.name-mapping.default"
+
   private let root: [String: Node]
 
   /// The file's schema with ids.
@@ -21,7 +23,7 @@ struct NameMapping {
     _ properties: [String: String], to schema: Schema
   ) throws(IcebergError) -> Schema {
     guard !schema.fields.isEmpty, !hasIDs(schema.fields) else { return schema }
-    guard let text = properties["schema.name-mapping.default"] else {
+    guard let text = properties[property] else {
       throw IcebergError(
         .unsupported, "the file has no field ids and the table no schema.name-mapping.default")
     }
@@ -84,5 +86,46 @@ struct NameMapping {
     default: break
     }
     return mapped
+  }
+
+  /// A mapping that knows the fields of a changed schema too: new names beside the old ones, since
+  /// files with the old ones are still there.
+  static func updated(_ text: String, for schema: TableSchema) throws(IcebergError) -> String {
+    let json: JSONValue
+    do { json = try JSONValue(parsing: text) } catch {
+      throw IcebergError(.invalidMetadata, "\(property) is not JSON: \(error)")
+    }
+    guard let elements = json.arrayValue else { throw json.mismatch(property, "an array") }
+    return JSONValue.array(try updated(elements, schema.fields)).text()
+  }
+
+  private static func updated(
+    _ elements: [JSONValue], _ fields: [NestedField]
+  ) throws(IcebergError) -> [JSONValue] {
+    var result: [JSONObject] = elements.compactMap(\.objectValue)
+    for field in fields {
+      let id = JSONValue.integer(Int64(field.id))
+      let position = result.firstIndex { $0["field-id"] == id }
+      var element = position.map { result[$0] } ?? ["field-id": id, "names": []]
+      var names = try JSONValue.object(element).stringArray("names")
+      if !names.contains(field.name) {
+        names.append(field.name)
+        // Of a name that was another field's, files to come mean the new one.
+        for index in result.indices where index != position {
+          let others = try JSONValue.object(result[index]).stringArray("names")
+          guard others.contains(field.name) else { continue }
+          result[index]["names"] = .array(
+            others.filter { $0 != field.name }.map { .string($0) })
+        }
+      }
+      element["names"] = .array(names.map { .string($0) })
+      if !field.type.isPrimitive {
+        element["fields"] = .array(
+          try updated(
+            try JSONValue.object(element).optionalArray("fields") ?? [], field.type.children))
+      }
+      if let position { result[position] = element } else { result.append(element) }
+    }
+    return result.map { .object($0) }
   }
 }

@@ -64,6 +64,11 @@ public struct TableScan: Sendable {
     }
   }
 
+  /// All columns of the table, and what identifies its rows and says when they changed.
+  var columnsWithLineage: [String] {
+    table.schema.fields.map(\.name) + MetadataColumn.lineage.map(\.name)
+  }
+
   /// The columns of the batches.
   public func schema() throws(IcebergError) -> TableSchema {
     let schema = try tableSchema()

@@ -26,6 +26,9 @@ enum MetadataColumn: Int32 {
     }
   }
 
+  /// What rows keep when they are written again (format version 3).
+  static let lineage = [rowID.field, lastUpdatedSequenceNumber.field]
+
   /// As a field of a scan's or a file's schema.
   var field: NestedField {
     switch self {

@@ -21,6 +21,9 @@ public final class DataFileWriter {
     /// ended to make room.
     public var maximumOpenFiles = 32
     public var parquet = ParquetWriterOptions()
+    /// Whether batches have `_row_id` and `_last_updated_sequence_number` behind the table's
+    /// columns: for rows that were in the table before (format version 3).
+    public var writesRowLineage = false
 
     public init() {}
   }
@@ -47,7 +50,9 @@ public final class DataFileWriter {
     self.options = options
     spec = table.metadata.defaultPartitionSpec
     schema = table.schema
-    columns = table.schema.columnarSchema
+    var fields = table.schema.columnarSchema.fields
+    if options.writesRowLineage { fields += MetadataColumn.lineage.map(\.columnarField) }
+    columns = Schema(fields)
     for field in spec.fields {
       if case .unknown(let text) = field.transform {
         throw IcebergError(.unsupported, "cannot write with the unknown transform '\(text)'")
@@ -134,18 +139,18 @@ public final class DataFileWriter {
   private func split(_ batch: RecordBatch) throws(IcebergError) -> [(Key, [Int])] {
     var values: [(column: Column, type: IcebergType)?] = []
     for field in spec.fields {
-      guard let index = schema.index(ofID: field.sourceID),
-        let type = field.transform.resultType(of: schema.fields[index].type)
+      guard let source = schema.field(id: field.sourceID),
+        let column = batch.column(ofFieldID: source.id),
+        let type = field.transform.resultType(of: source.type)
       else {
         guard field.transform == .void else {
           throw IcebergError(
-            .unsupported, "'\(field.name)' comes from no top-level column, which is not supported")
+            .unsupported, "'\(field.name)' comes from no column of the table's schema")
         }
         values.append(nil)
         continue
       }
-      values.append(
-        (try field.transform.apply(batch.columns[index], type: schema.fields[index].type), type))
+      values.append((try field.transform.apply(column, type: source.type), type))
     }
     var positions: [Key: Int] = [:]
     var groups: [(Key, [Int])] = []
