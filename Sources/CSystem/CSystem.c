@@ -8,13 +8,17 @@
 #include <string.h>
 #include <unistd.h>
 
-int csystem_lock_exclusively(int fd) {
+static int set_lock(int fd, short type) {
   struct flock lock;
   memset(&lock, 0, sizeof lock);
-  lock.l_type = F_WRLCK;
+  lock.l_type = type;
   lock.l_whence = SEEK_SET;
   return fcntl(fd, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
 }
+
+int csystem_lock_exclusively(int fd) { return set_lock(fd, F_WRLCK); }
+
+int csystem_unlock(int fd) { return set_lock(fd, F_UNLCK); }
 
 int csystem_rename_no_replace(const char *from, const char *to) {
   return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0 ? 0 : errno;

@@ -1,6 +1,7 @@
 internal import FeatureModel
 internal import OnlineStore
 internal import Storage
+internal import WriteAheadLog
 
 // From the log to the offline tables.
 extension FeatureStore {
@@ -21,14 +22,13 @@ extension FeatureStore {
     _ log: OnlineStore
   ) throws(FeatureStoreError) -> (reports: [FlushReport], lsn: Int64) {
     try flushLock.withLock { _ throws(FeatureStoreError) in
+      // Tables take only what is on disk, and are to have everything that was accepted.
+      do { try log.log.synchronize() } catch { throw FeatureStoreError(error) }
       let result = try OfflineWriter(store: self, log: log).flush()
-      let groups = Dictionary(uniqueKeysWithValues: self.groups.map { ($0.id, $0) })
-      let now = clock.nowMicroseconds()
+      let isExpired = registry.withLock { $0.isExpired(at: clock.nowMicroseconds()) }
       do throws(OnlineStoreError) {
-        try log.clean(upTo: result.lsn, minimumLogBytes: options.logMinimumBytes) { id, eventTime in
-          guard let group = groups[id], group.isOnline else { return true }
-          return eventTime < group.timeToLive.oldestEventTime(at: now)
-        }
+        try log.clean(
+          upTo: result.lsn, minimumLogBytes: options.logMinimumBytes, isExpired: isExpired)
         lastCleaningFailure.withLock { $0 = nil }
       } catch {
         // The flush has done its work; the next one cleans again.

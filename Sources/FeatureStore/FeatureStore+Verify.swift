@@ -36,7 +36,8 @@ extension FeatureStore {
           try check(table, &report)
         } catch { report.damages.append(FeatureStoreError(error).message) }
       }
-      let online = try log.inspect(followers: followers)
+      let isExpired = registry.withLock { $0.isExpired(at: clock.nowMicroseconds()) }
+      let online = try log.inspect(followers: followers, isExpired: isExpired)
       report.logRecordCount = online.recordCount
       report.damages = online.damages.map(\.description) + report.damages
     } catch { throw FeatureStoreError(error) }

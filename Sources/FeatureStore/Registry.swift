@@ -25,6 +25,15 @@ struct Registry: Sendable {
 
   func group(id: UInt32) -> FeatureGroup? { groups.first { $0.id == id } }
 
+  /// Whether a record of a group counts online no more at this time, by its event time.
+  func isExpired(at now: Int64) -> (UInt32, Int64) -> Bool {
+    let groups = Dictionary(uniqueKeysWithValues: self.groups.map { ($0.id, $0) })
+    return { id, eventTime in
+      guard let group = groups[id], group.isOnline else { return true }
+      return eventTime < group.timeToLive.oldestEventTime(at: now)
+    }
+  }
+
   func view(_ name: String) throws(FeatureStoreError) -> FeatureView {
     if let view = views.first(where: { $0.name == name }) { return view }
     throw Self.unknown("feature view", name, among: views.map(\.name))

@@ -46,7 +46,7 @@ extension OnlineStore {
 
   private func damage(
     _ lsn: LogSequenceNumber, _ position: LogPosition, _ payload: RawSpan,
-    _ purges: [PurgedKey: LogSequenceNumber]
+    _ purges: [PurgedKey: LogSequenceNumber], isExpired: (UInt32, Int64) -> Bool = { _, _ in false }
   ) -> OnlineVerification.Damage? {
     guard let entry = LogEntry.View(payload) else { return .malformedEntry(position) }
     guard entry.kind.isAnswer else { return nil }
@@ -60,6 +60,8 @@ extension OnlineStore {
       let isAnswered = try withRecord(groupID: entry.groupID, key: entry.key) { answer in
         (answer.eventTime, answer.lsn) >= own
       }
+      // Cleaning drops such keys, and their records stay until their segments go.
+      if isAnswered == nil, isExpired(entry.groupID, entry.eventTime) { return nil }
       return isAnswered == true ? nil : .indexLacks(lsn)
     } catch { return .unreadableAnswer(lsn, error) }
   }
@@ -108,9 +110,13 @@ extension OnlineStore {
   /// `verify()` stops at the first. The index is checked only when the log is whole. To be called while
   /// nobody appends or cleans.
   ///
-  /// - Parameter followers: up to which LSN each has the log's records.
+  /// - Parameters:
+  ///   - followers: up to which LSN each has the log's records.
+  ///   - isExpired: whether a record of this group and event time counts no more, as `clean` is told; then its
+  ///     key may be gone from the index.
   public func inspect(
-    followers: [String: LogSequenceNumber] = [:]
+    followers: [String: LogSequenceNumber] = [:],
+    isExpired: (_ groupID: UInt32, _ eventTime: Int64) -> Bool = { _, _ in false }
   ) throws(OnlineStoreError) -> OnlineVerification {
     var report = OnlineVerification()
     do throws(WriteAheadLogError) {
@@ -123,7 +129,9 @@ extension OnlineStore {
       let purges = try purges()
       do {
         try log.replay(from: log.firstLSN) { lsn, position, payload in
-          if let damage = damage(lsn, position, payload, purges) { report.damages.append(damage) }
+          if let damage = damage(lsn, position, payload, purges, isExpired: isExpired) {
+            report.damages.append(damage)
+          }
           return true
         }
       } catch { throw .log(error) }

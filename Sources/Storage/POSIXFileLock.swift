@@ -1,10 +1,13 @@
 internal import CSystem
 internal import Glibc
+internal import Synchronization
 
 /// A lock of an open file description (F_OFD_SETLK): it excludes other opens in this process too,
 /// and closing another descriptor of the file does not drop it. The file is never removed.
 final class POSIXFileLock: FileLock {
   private let file: POSIXFile
+  /// -1 once released.
+  private let descriptor: Atomic<Int32>
 
   init(path: String, holder: String) throws(StorageError) {
     let descriptor = try retryingInterrupts("lock", path) {
@@ -12,6 +15,7 @@ final class POSIXFileLock: FileLock {
     }
     let number = Int32(truncatingIfNeeded: descriptor)
     file = POSIXFile(path: path, descriptor: number)
+    self.descriptor = Atomic(-1)
     let status = csystem_lock_exclusively(number)
     if status == EAGAIN || status == EACCES {
       let text = try String(decoding: file.read(count: 512, at: 0), as: UTF8.self)
@@ -20,12 +24,20 @@ final class POSIXFileLock: FileLock {
         message: "it is held by \(text.isEmpty ? "another process" : text)")
     }
     if status != 0 { throw StorageError(errorNumber: status, operation: "lock", path: path) }
+    self.descriptor.store(number, ordering: .relaxed)
     let text = "\(holder), pid \(getpid()) on \(POSIXFileLock.hostName), since \(Self.now)"
     try file.truncate(to: 0)
     try file.write(Array(text.utf8), at: 0)
   }
 
+  deinit { release() }
+
   func release() {
+    let number = descriptor.exchange(-1, ordering: .acquiringAndReleasing)
+    if number < 0 { return }
+    // A child process that another thread forks just now has the description too, until it runs its
+    // program; the lock must not live on there.
+    _ = csystem_unlock(number)
     // The lock is gone with the descriptor, whatever close reports; there is nobody to tell.
     do { try file.close() } catch {}
   }

@@ -66,7 +66,7 @@ enum Frame {
   }
 
   /// The checksum of a frame or of a record: salt, length, and all that follows the CRC word.
-  private static func checksum(_ bytes: RawSpan, salt: UInt32) -> UInt32 {
+  static func checksum(_ bytes: RawSpan, salt: UInt32) -> UInt32 {
     var sum = CRC32C()
     let length = bytes.loadLittleEndian(UInt32.self, at: 0)
     sum.update(UInt64(salt) << 32 | UInt64(length))

@@ -57,3 +57,16 @@ public struct StoreIdentifier: Hashable, Sendable, CustomStringConvertible {
     return first + second + "-" + hexadecimal(low, digits: 12)
   }
 }
+
+extension StoreIdentifier {
+  /// Reads what `description` gives; nil for anything else.
+  public init?(_ text: String) {
+    let digits = text.utf8.filter { $0 != UInt8(ascii: "-") }
+    guard digits.count == 32,
+      let high = UInt64(String(decoding: digits.prefix(16), as: UTF8.self), radix: 16),
+      let low = UInt64(String(decoding: digits.suffix(16), as: UTF8.self), radix: 16)
+    else { return nil }
+    self.init(high: high, low: low)
+    if description != text { return nil }
+  }
+}

@@ -22,6 +22,19 @@ import Testing
     ).lastLSN
   }
 
+  @Test func aFlushTakesWhatWasAcceptedButNotSyncedYet() throws {
+    var options = FeatureStore.Options()
+    options.isDurable = false
+    options.flushesAutomatically = false
+    let fixture = try StoreFixture(options: options)
+    let store = try FeatureStore.open(at: fixture.directory, options: options)
+    try store.createGroup(StoreFixture.group())
+    try store.put(
+      "readings", fields: ["sensor": "a", "at": "2026-01-01T00:00:00Z", "value": "1"])
+    #expect(try store.flush().map(\.recordCount) == [1])
+    try store.close()
+  }
+
   @Test func timeBringsAFlush() throws {
     let fixture = try StoreFixture()
     let store = try store(fixture, intervalSeconds: 0.05)

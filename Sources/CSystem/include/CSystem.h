@@ -10,6 +10,10 @@
 /// (POSIX record locks do not).
 int csystem_lock_exclusively(int fd);
 
+/// Drops that lock, also where a child process that was just forked has the description too.
+/// Returns 0, or the errno.
+int csystem_unlock(int fd);
+
 /// renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE). Returns 0, or the errno;
 /// EEXIST when `to` is there.
 int csystem_rename_no_replace(const char *from, const char *to);

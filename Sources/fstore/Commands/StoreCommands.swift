@@ -5,7 +5,7 @@ extension Command {
   static let all: [Command] = [
     initialize, groupCreate, groupAddFeatures, groupList, groupDescribe, viewCreate, viewList,
     ingest, put, get, delete, purge, flush, materialize, trainingSet, optimize, vacuum, snapshots,
-    files, verify, backup, restore,
+    files, verify, backup, restore, repair,
     stats, version,
   ]
 
