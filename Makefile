@@ -10,7 +10,8 @@ SWIFT_FLAGS := --explicit-target-dependency-import-check error
 
 .PHONY: setup build release test demo bench bench-online bench-pit nightly nightly-log nightly-online \
   nightly-kills nightly-soak nightly-simulation mutants lint format clean
-.PHONY: fuzz nightly-fuzz
+.PHONY: fuzz properties sanitize-address sanitize-thread nightly-fuzz nightly-properties-1 \
+  nightly-properties-2 nightly-sanitize nightly-power
 
 setup:
 	scripts/bootstrap
@@ -27,19 +28,38 @@ test:
 	swift test --skip-build
 	swift build -c release --product simulate $(SWIFT_FLAGS)
 	.build/release/simulate --length 3 --outcomes 8 --at-least 100000
+	scripts/properties 2000000
+	scripts/fuzz --executions 1000000 --seconds 20
 
 # Hostile bytes, and operations that the fuzzer thinks of: a million executions of each target, or what
-# fits in 35 seconds of it. Two targets run at a time.
+# fits in five minutes of it. Two targets run at a time. `make test` gives each 20 seconds.
 fuzz: setup
-	scripts/fuzz --executions 1000000 --seconds 35
+	scripts/fuzz --executions 1000000 --seconds 300
+
+# Two million random cases of what codecs, framing and index promise.
+properties: setup
+	scripts/properties 2000000
+
+# What threads share, under AddressSanitizer and ThreadSanitizer, in build directories of their own.
+sanitize-address: setup
+	scripts/sanitize address
+sanitize-thread: setup
+	scripts/sanitize thread
 
 # What takes longer than `make test` may: parts of at most half an hour, each of which can be run alone.
 # docs/testing.md says what each proves.
-nightly: nightly-simulation nightly-log nightly-online nightly-kills nightly-fuzz nightly-soak mutants
+nightly: nightly-simulation nightly-log nightly-online nightly-kills nightly-power nightly-fuzz nightly-properties-1 \
+  nightly-properties-2 nightly-sanitize nightly-soak mutants
 
 # Five minutes of each target.
 nightly-fuzz: setup
 	scripts/fuzz --seconds 300
+
+# A hundred million cases each, of new seeds.
+nightly-properties-1 nightly-properties-2: setup
+	scripts/properties 100000000 random
+
+nightly-sanitize: sanitize-address sanitize-thread
 
 NIGHTLY := scripts/bootstrap --peers && swift build -c release --build-tests $(SWIFT_FLAGS) && \
   swift test -c release --skip-build
@@ -60,9 +80,18 @@ nightly-log:
 nightly-online:
 	FSTORE_MODEL_SEEDS=5000 FSTORE_CRASH_SEEDS=100 bash -c '$(NIGHTLY) --filter OnlineStoreTests'
 
-# kill -9 of ingesting processes.
-nightly-kills:
-	FSTORE_KILL_ROUNDS=3000 bash -c '$(NIGHTLY) --filter KillTests'
+# kill -9 of processes that work with a store: 20,000 in five parts, `make nightly-kills-1` to `-5`, of
+# seeds of their own.
+nightly-kills: nightly-kills-1 nightly-kills-2 nightly-kills-3 nightly-kills-4 nightly-kills-5
+nightly-kills-%:
+	FSTORE_KILL_ROUNDS=2000 FSTORE_KILL_SEED=$*0000 \
+	  bash -c '$(NIGHTLY) --filter "nothingAcknowledgedIsLostOrDoubledByKills|everyKeyAnswersAsAcknowledgedAfterKills"'
+
+# Power cuts of the disk below, where loop mounts are allowed: 5,000 in two parts, half of them of ext4 and
+# half of XFS.
+nightly-power: nightly-power-1 nightly-power-2
+nightly-power-%:
+	FSTORE_CUT_ROUNDS=625 FSTORE_KILL_SEED=$*0000 bash -c '$(NIGHTLY) --filter PowerCuts'
 
 # Half an hour of mixed load with cleaning: memory and disk must come to a plateau.
 nightly-soak:

@@ -84,6 +84,13 @@ let package = Package(
     .executableTarget(
       name: "simulate", dependencies: ["LogSimulation", "WriteAheadLog"], path: "Tests/Simulate",
       swiftSettings: testSettings),
+    .executableTarget(
+      name: "properties",
+      dependencies: [
+        "Avro", "Columnar", "FeatureModel", "JSON", "OnlineStore", "Storage", "TestSupport",
+        "WriteAheadLog",
+      ],
+      path: "Tests/Properties", swiftSettings: testSettings),
     tests("JSONTests", ["JSON"]),
     tests("ColumnarTests", ["Columnar", "TestSupport"]),
     tests("FeatureModelTests", ["FeatureModel", "Columnar", "TestSupport"]),

@@ -15,7 +15,7 @@ final class WriteHistory: Sendable {
     var value: Int64?
   }
 
-  private let writes = Mutex<[Int64: Write]>([:])
+  private let writes = Lock<[Int64: Write]>([:])
 
   var all: [Int64: Write] { writes.withLock { $0 } }
 
