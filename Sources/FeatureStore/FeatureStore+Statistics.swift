@@ -28,13 +28,49 @@ public struct StoreStatistics: Sendable {
     public var writtenRecordCount: UInt64
     /// Bytes of log that cleaning gave back.
     public var cleanedBytes: Int
-    /// Nanoseconds that commits took, and their syncs.
+    /// Reads of one key's record, and those that found nothing ever written.
+    public var getCount: UInt64
+    public var getMissCount: UInt64
+    /// Reads of many keys at once, their keys, and those of them that were never written.
+    public var batchCount: UInt64
+    public var batchKeyCount: UInt64
+    public var batchMissCount: UInt64
+    /// Nanoseconds that commits took, and their syncs; of a sample, those that gets and batches took.
     var commits: Histogram
     var syncs: Histogram
+    var gets: Histogram
+    var batches: Histogram
+    /// Keys of a batch, of a sample.
+    var batchSizes: Histogram
 
     /// Seconds below which this share of all commits stayed: 0.99 for p99.
     public func commitSeconds(_ share: Double) -> Double { Double(commits.percentile(share)) / 1e9 }
     public func syncSeconds(_ share: Double) -> Double { Double(syncs.percentile(share)) / 1e9 }
+    /// The same of gets and of batches, by a sample of them.
+    public func getSeconds(_ share: Double) -> Double { Double(gets.percentile(share)) / 1e9 }
+    public func batchSeconds(_ share: Double) -> Double { Double(batches.percentile(share)) / 1e9 }
+    public func batchKeys(_ share: Double) -> UInt64 { batchSizes.percentile(share) }
+
+    var json: JSONValue {
+      func quantiles(_ histogram: Histogram) -> JSONValue {
+        [
+          "p50": .integer(Int64(clamping: histogram.percentile(0.5))),
+          "p99": .integer(Int64(clamping: histogram.percentile(0.99))),
+          "p999": .integer(Int64(clamping: histogram.percentile(0.999))),
+          "max": .integer(Int64(clamping: histogram.maximum)),
+        ]
+      }
+      func number(_ count: UInt64) -> JSONValue { .integer(Int64(clamping: count)) }
+      return [
+        "commits": number(commitCount), "written_records": number(writtenRecordCount),
+        "cleaned_bytes": .integer(Int64(cleanedBytes)), "gets": number(getCount),
+        "get_misses": number(getMissCount), "batches": number(batchCount),
+        "batch_keys": number(batchKeyCount), "batch_misses": number(batchMissCount),
+        "commit_nanoseconds": quantiles(commits), "sync_nanoseconds": quantiles(syncs),
+        "get_nanoseconds": quantiles(gets), "batch_nanoseconds": quantiles(batches),
+        "batch_sizes": quantiles(batchSizes),
+      ]
+    }
   }
 
   public var groups: [Group]
@@ -63,6 +99,7 @@ public struct StoreStatistics: Sendable {
       "indexed_keys": .integer(Int64(indexedKeyCount)), "index_bytes": .integer(indexBytes),
       "last_lsn": .integer(lastLSN), "segments": .integer(Int64(segmentCount)),
       "log_bytes": .integer(logBytes), "live_bytes": .integer(liveBytes),
+      "activity": activity.json,
     ]
   }
 }
@@ -91,8 +128,12 @@ extension FeatureStore {
       }
       let activity = StoreStatistics.Activity(
         commitCount: metrics.commits, writtenRecordCount: metrics.writtenEntries,
-        cleanedBytes: metrics.cleaned.removedBytes, commits: metrics.commitNanoseconds,
-        syncs: metrics.log.syncNanoseconds)
+        cleanedBytes: metrics.cleaned.removedBytes, getCount: metrics.gets,
+        getMissCount: metrics.getMisses, batchCount: metrics.batches,
+        batchKeyCount: metrics.batchKeys, batchMissCount: metrics.batchMisses,
+        commits: metrics.commitNanoseconds, syncs: metrics.log.syncNanoseconds,
+        gets: metrics.getNanoseconds, batches: metrics.batchNanoseconds,
+        batchSizes: metrics.batchSizes)
       return StoreStatistics(
         groups: groups, activity: activity, indexedKeyCount: online.indexedKeys,
         indexBytes: Int64(online.indexBytes),

@@ -101,6 +101,17 @@ extension StoreStatistics {
       Double(activity.cleanedBytes))
     text.add("commit_duration", "From the call to the index.", nanoseconds: activity.commits)
     text.add("sync_duration", "Syncs of the log.", nanoseconds: activity.syncs)
+    text.add("gets", .counter, "Reads of one key.", Double(activity.getCount))
+    text.add(
+      "get_misses", .counter, "Of these, keys that were never written.",
+      Double(activity.getMissCount))
+    text.add("batches", .counter, "Reads of many keys at once.", Double(activity.batchCount))
+    text.add("batch_keys", .counter, "Their keys.", Double(activity.batchKeyCount))
+    text.add(
+      "batch_misses", .counter, "Of these, keys that were never written.",
+      Double(activity.batchMissCount))
+    text.add("get_duration", "Of one get in 64.", nanoseconds: activity.gets)
+    text.add("batch_duration", "Of one batch in 16.", nanoseconds: activity.batches)
     text.end()
     return text.text
   }

@@ -10,6 +10,19 @@ public struct OnlineMetrics: Hashable, Sendable {
   public var refusedEntries: UInt64 = 0
   /// Nanoseconds that commits took, from the call to the index; percentiles by `percentile`.
   public var commitNanoseconds = Histogram()
+  /// Gets of one key, and those that found nothing ever written; checks and conditional writes look up keys too,
+  /// and count.
+  public var gets: UInt64 = 0
+  public var getMisses: UInt64 = 0
+  /// Nanoseconds that gets took, what was done with the record included: one in 64 is timed.
+  public var getNanoseconds = Histogram()
+  /// Batches of gets, their keys, and the keys that were never written.
+  public var batches: UInt64 = 0
+  public var batchKeys: UInt64 = 0
+  public var batchMisses: UInt64 = 0
+  /// Nanoseconds that batches took, and their numbers of keys: of one in 16.
+  public var batchNanoseconds = Histogram()
+  public var batchSizes = Histogram()
   /// Records of the log that were indexed from reading it: on opening, after the last checkpoint, and
   /// by a reader that follows.
   public var replayedRecords: UInt64 = 0
@@ -24,7 +37,8 @@ public struct OnlineMetrics: Hashable, Sendable {
   public var log = LogStatistics()
 }
 
-/// Counters behind `OnlineMetrics`. A commit adds to them once, beside a sync.
+/// Counters behind `OnlineMetrics`. A commit adds to them once, beside a sync; a get only if it is timed
+/// (`ReadSections` counts the others).
 final class OnlineCounters: Sendable {
   let state = Lock(OnlineMetrics())
 
@@ -35,6 +49,19 @@ final class OnlineCounters: Sendable {
       $0.writtenEntries += UInt64(entryCount)
       $0.commits += 1
       $0.commitNanoseconds.add(nanoseconds)
+    }
+  }
+
+  func noteGet(since start: Int64) {
+    let nanoseconds = UInt64(clamping: MonotonicClock.nowNanoseconds() - start)
+    state.withLock { $0.getNanoseconds.add(nanoseconds) }
+  }
+
+  func noteBatch(of count: Int, since start: Int64) {
+    let nanoseconds = UInt64(clamping: MonotonicClock.nowNanoseconds() - start)
+    state.withLock {
+      $0.batchNanoseconds.add(nanoseconds)
+      $0.batchSizes.add(UInt64(count))
     }
   }
 
@@ -60,10 +87,13 @@ final class OnlineCounters: Sendable {
 }
 
 extension OnlineStore {
-  /// Counters and sizes now; a copy that may be kept. Costs microseconds. Gets are not counted: a clock
-  /// and a shared counter would cost as much as the get.
+  /// Counters and sizes now; a copy that may be kept. Costs microseconds.
   public var metrics: OnlineMetrics {
     var metrics = counters.state.withLock { $0 }
+    let reads = sections.counts
+    (metrics.gets, metrics.getMisses) = (reads.gets, reads.misses)
+    (metrics.batches, metrics.batchKeys) = (reads.batches, reads.batchKeys)
+    metrics.batchMisses = reads.batchMisses
     metrics.online = statistics
     metrics.log = log.statistics
     let keys = metrics.online.indexedKeys

@@ -60,9 +60,11 @@ extension OnlineStore {
     groupID: UInt32, key: RawSpan, _ body: (RecordView) -> Void
   ) throws(OnlineStoreError) {
     let tag = hasher.hash(groupID: groupID, key: key)
-    let section = sections.begin()
+    let (section, isTimed) = sections.beginGet()
     defer { sections.end(section) }
-    try show(tag, groupID: groupID, key: key, body)
+    let start = isTimed ? MonotonicClock.nowNanoseconds() : 0
+    if try !show(tag, groupID: groupID, key: key, body) { sections.countMiss(section) }
+    if isTimed { counters.noteGet(since: start) }
   }
 
   /// The entry that answers for this key: a put, a tombstone, or nil when nothing was ever written.
@@ -105,10 +107,11 @@ extension OnlineStore {
   @inline(__always) private func withRecords(
     _ keys: EncodedRows, groupID: (Int) -> UInt32, _ body: (Int, RecordView) -> Void
   ) throws(OnlineStoreError) {
-    let section = sections.begin()
-    defer { sections.end(section) }
-    let memory = logMemory
     let count = keys.count
+    let (section, isTimed) = sections.beginBatch(keyCount: count)
+    defer { sections.end(section) }
+    let start = isTimed ? MonotonicClock.nowNanoseconds() : 0
+    let memory = logMemory
     var tags: [UInt64] = []
     tags.reserveCapacity(count)
     for index in 0..<count {
@@ -124,34 +127,42 @@ extension OnlineStore {
       memory.prefetch(position)
       positions.append(position)
     }
-    for index in 0..<count where positions[index] != OnlineStore.nowhere {
+    var misses = 0
+    for index in 0..<count {
+      if positions[index] == OnlineStore.nowhere {
+        misses += 1
+        continue
+      }
       let (group, key) = (groupID(index), keys[index])
       var isShown = false
       do throws(OnlineStoreError) {
         isShown = try show(at: positions[index], groupID: group, key: key) { body(index, $0) }
       } catch {}
       // Another key with the same hash, or moved meanwhile, or damaged: the long way tells.
-      if !isShown { try show(tags[index], groupID: group, key: key) { body(index, $0) } }
+      if isShown { continue }
+      if try !show(tags[index], groupID: group, key: key, { body(index, $0) }) { misses += 1 }
     }
+    sections.countBatchMisses(misses, section)
+    if isTimed { counters.noteBatch(of: count, since: start) }
   }
 
   /// No record lies in a segment's header.
   private static let nowhere = LogPosition(rawValue: 0)
 
-  /// Shows the key's record if there is one. Inside a read section.
+  /// Shows the key's record if there is one; whether there is. Inside a read section.
   private func show(
     _ tag: UInt64, groupID: UInt32, key: RawSpan, _ body: (RecordView) -> Void
-  ) throws(OnlineStoreError) {
+  ) throws(OnlineStoreError) -> Bool {
     var attempts = 0
     while true {
       do throws(OnlineStoreError) {
         let table = shard(tag).view
         var slot = table.start(tag)
         while let found = table.next(tag, from: slot) {
-          if try show(at: found.position, groupID: groupID, key: key, body) { return }
+          if try show(at: found.position, groupID: groupID, key: key, body) { return true }
           slot = table.after(found.slot)
         }
-        return
+        return false
       } catch {
         // Cleaning has moved the record between our looks at the index and at the log; the index knows
         // where it is now.
