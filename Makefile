@@ -74,7 +74,7 @@ nightly-simulation-%: setup
 # Every call of the log fails; every byte is damaged.
 nightly-log:
 	FSTORE_SIMULATION_SEEDS=1000 FSTORE_FAULT_SEEDS=20 FSTORE_DAMAGE_STEP=1 \
-	  bash -c '$(NIGHTLY) --filter WriteAheadLogTests'
+	  bash -c '$(NIGHTLY) --filter "WriteAheadLogTests|TableDamageTests"'
 
 # Random histories of the online store beside a model, and crashes in every call of some.
 nightly-online:

@@ -127,7 +127,7 @@ extension SQLiteCatalog {
       location: Location.location(ofPath: try io.path(of: location)), properties: properties,
       formatVersion: definition.formatVersion, nowMilliseconds: nowMilliseconds)
     let file = newMetadataLocation(metadata, after: nil)
-    try io.write(file, metadata.json.utf8())
+    try io.write(file, metadata.content(at: file))
     let state = TableState(metadata: metadata, metadataLocation: file)
     do { try database.insert(identifier, metadataLocation: file) } catch {
       try resolve(error, identifier, state)
@@ -204,7 +204,8 @@ extension SQLiteCatalog {
       let bytes = try io.readAll(
         location, maximumSizeBytes: Int64(TableMetadata.maximumSizeBytes))
       return TableState(
-        metadata: try TableMetadata(fileContent: bytes), metadataLocation: location)
+        metadata: try TableMetadata(fileContent: bytes, at: location),
+        metadataLocation: location)
     } catch { throw error.adding("metadata", location) }
   }
 
@@ -268,7 +269,7 @@ extension SQLiteCatalog {
     let file = newMetadataLocation(metadata, after: base.metadataLocation)
     let state = TableState(metadata: metadata, metadataLocation: file)
     // Durable before anybody can be told of it.
-    try io.write(file, metadata.json.utf8())
+    try io.write(file, metadata.content(at: file))
     do throws(IcebergError) {
       guard try database.swap(identifier, from: base.metadataLocation, to: file) else {
         throw changed(identifier)

@@ -14,7 +14,8 @@ struct ManifestStore {
     }
     do {
       return try ManifestList.read(
-        try io.readAll(location, maximumSizeBytes: ManifestStore.maximumSizeBytes))
+        try io.readAll(location, maximumSizeBytes: ManifestStore.maximumSizeBytes),
+        location: location)
     } catch { throw error.adding("manifest list", location) }
   }
 
@@ -83,7 +84,7 @@ struct ManifestStore {
       schema: metadata.currentSchema, spec: spec, content: content,
       formatVersion: metadata.formatVersion)
     for entry in entries { try writer.add(entry) }
-    let (bytes, summary) = try writer.finish()
+    let (bytes, summary) = try writer.finish(location: location)
     try io.write(location, bytes)
     return summary.manifestFile(path: location, addedSnapshotID: snapshotID)
   }
@@ -98,7 +99,8 @@ struct ManifestStore {
     let firstRowID = formatVersion >= 3 ? firstRowID ?? 0 : nil
     let bytes = try ManifestList.write(
       manifests, snapshotID: snapshotID, parentSnapshotID: parentSnapshotID,
-      sequenceNumber: sequenceNumber, formatVersion: formatVersion, firstRowID: firstRowID)
+      sequenceNumber: sequenceNumber, formatVersion: formatVersion, firstRowID: firstRowID,
+      location: location)
     try io.write(location, bytes)
     return try ManifestList.resolve(
       manifests, snapshotID: snapshotID, sequenceNumber: sequenceNumber, firstRowID: firstRowID

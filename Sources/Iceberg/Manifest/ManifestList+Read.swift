@@ -3,9 +3,14 @@ import Avro
 extension ManifestList {
   /// Reads a list of any format version; fields are found by Iceberg field id, so the older names
   /// and orders of version 1 do not matter.
-  public static func read(_ bytes: [UInt8]) throws(IcebergError) -> [ManifestFile] {
+  ///
+  /// - Parameter location: where the bytes are from; a list that says that it is another is refused.
+  public static func read(
+    _ bytes: [UInt8], location: String? = nil
+  ) throws(IcebergError) -> [ManifestFile] {
     do {
       var file = try AvroFileReader(bytes)
+      if let location { try FileNameMark.check(file.text(FileNameMark.key), at: location) }
       let steps = try ManifestListStep.plan(file.schema)
       var manifests: [ManifestFile] = []
       while var (count, decoder) = try file.nextBlock() {

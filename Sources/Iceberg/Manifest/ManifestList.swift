@@ -8,12 +8,14 @@ public enum ManifestList {
   /// Manifests that have no sequence number yet get the commit's: this is where it becomes known,
   /// so that a retry rewrites this file alone.
   ///
-  /// - Parameter firstRowID: the snapshot's first row id, which format version 3 requires. Data
-  ///   manifests without one are given theirs from it, in order.
+  /// - Parameters:
+  ///   - firstRowID: the snapshot's first row id, which format version 3 requires. Data manifests
+  ///     without one are given theirs from it, in order.
+  ///   - location: where it will be, if that is known: it is written down in it.
   public static func write(
     _ manifests: [ManifestFile], snapshotID: Int64, parentSnapshotID: Int64?,
     sequenceNumber: Int64, formatVersion: Int = 2, firstRowID: Int64? = nil,
-    codec: AvroCodec = .deflate
+    location: String? = nil, codec: AvroCodec = .deflate
   ) throws(IcebergError) -> [UInt8] {
     guard formatVersion == 2 || formatVersion == 3 else {
       throw IcebergError(
@@ -35,6 +37,7 @@ public enum ManifestList {
     if formatVersion >= 3, let firstRowID {
       metadata.append(("first-row-id", firstRowID.description))
     }
+    if let location { metadata.append(FileNameMark.entry(location)) }
     do {
       for manifest in resolved {
         file.append { encoder in encoder.write(manifest, formatVersion: formatVersion) }

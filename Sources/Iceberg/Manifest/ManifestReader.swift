@@ -44,6 +44,7 @@ public struct ManifestReader: Sendable {
       if manifest.keyMetadata != nil {
         throw IcebergError(.unsupported, "encrypted manifests are not supported")
       }
+      try FileNameMark.check(file.text(FileNameMark.key), at: manifest.path)
       formatVersion = try ManifestReader.formatVersion(file)
       self.schema =
         if let schema {

@@ -59,7 +59,9 @@ public struct ManifestWriter: Sendable {
   }
 
   /// The manifest's bytes, and what the manifest list says about it.
-  public consuming func finish() throws(IcebergError) -> (
+  ///
+  /// - Parameter location: where it will be, if that is known: it is written down in it.
+  public consuming func finish(location: String? = nil) throws(IcebergError) -> (
     bytes: [UInt8], summary: WrittenManifest
   ) {
     written.content = content
@@ -69,12 +71,13 @@ public struct ManifestWriter: Sendable {
       NestedField.optional(field.fieldID, field.name, type ?? .string)
     }
     let fields = ManifestSchema.entry(formatVersion: formatVersion, partition: partition)
-    let metadata = [
+    var metadata = [
       ("schema", schema.json.text()), ("schema-id", schema.schemaID.description),
       ("partition-spec", spec.fieldsJSON.text()), ("partition-spec-id", spec.specID.description),
       ("format-version", formatVersion.description), ("content", content.text),
       ("iceberg.schema", TableSchema(fields: fields).json.text()),
     ]
+    if let location { metadata.append(FileNameMark.entry(location)) }
     do {
       let bytes = try file.finish(
         schema: IcebergType.structure(fields).avroSchema(recordName: "manifest_entry"),

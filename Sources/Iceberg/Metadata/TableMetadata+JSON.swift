@@ -7,14 +7,16 @@ extension TableMetadata {
 
   /// Metadata from a file's bytes, gzip or plain, whatever the file is called.
   public init(fileContent bytes: [UInt8]) throws(IcebergError) {
+    try self.init(json: try TableMetadata.parsed(bytes))
+  }
+
+  static func parsed(_ bytes: [UInt8]) throws(IcebergError) -> JSONValue {
     let plain =
       Gzip.isGzip(bytes)
       ? try Gzip.decompress(bytes, maximumSizeBytes: TableMetadata.maximumSizeBytes) : bytes
-    let json: JSONValue
-    do { json = try JSONValue(parsing: plain) } catch {
+    do { return try JSONValue(parsing: plain) } catch {
       throw IcebergError(.invalidMetadata, "table metadata is not JSON: \(error)")
     }
-    try self.init(json: json)
   }
 
   /// Checks all that the specification requires of the file's format version; unknown members are

@@ -33,9 +33,12 @@ public final class FileScan {
       }
       deleted = try DeletedRows(task, scan)
       let reader = try ParquetReader(file: try scan.table.io.open(file.path))
+      try FileNameMark.check(try reader.metadata(FileNameMark.key), at: file.path)
+      let fields = try FileScan.fields(wanted, expression, tableSchema, deleted)
+      let columns = try NameMapping.apply(scan.table.properties, to: reader.schema)
+      try FileScan.check(reader.rowCount, columns, fields, against: file)
       projection = try ColumnProjection(
-        try FileScan.fields(wanted, expression, tableSchema, deleted),
-        file: try NameMapping.apply(scan.table.properties, to: reader.schema),
+        fields, file: columns,
         constants: FileScan.constants(file, scan.table.metadata.partitionSpec(id: file.specID)))
       stream = try reader.batches(columns: projection.fileColumns)
       positions = RowPositions([0..<reader.rowCount])
@@ -79,6 +82,25 @@ public final class FileScan {
     return fields
   }
 
+  /// Throws when the file is not the one that the manifest describes. A footer has no checksum: without
+  /// this a damaged one could make rows or a column vanish unseen.
+  private static func check(
+    _ rowCount: Int64, _ columns: Schema, _ wanted: [NestedField], against file: DataFile
+  ) throws(IcebergError) {
+    guard rowCount == file.recordCount else {
+      throw IcebergError(
+        .invalidMetadata,
+        "the file has \(rowCount) rows, and its manifest says that it has \(file.recordCount)")
+    }
+    for field in wanted where file.valueCounts[field.id] != nil {
+      guard columns.index(ofFieldID: field.id) != nil else {
+        throw IcebergError(
+          .invalidMetadata,
+          "the file lacks the column '\(field.name)', which its manifest says that it has")
+      }
+    }
+  }
+
   /// The next batch that has rows; nil at the end.
   public func next() throws(IcebergError) -> RecordBatch? {
     do {
@@ -97,6 +119,7 @@ public final class FileScan {
         let kept = try result.filter(keep)
         if kept.rowCount > 0 { return kept }
       }
+      try positions.checkComplete()
       return nil
     } catch let error as FileFormatError {
       throw IcebergError(error)

@@ -30,6 +30,12 @@ struct RowPositions {
     return found
   }
 
+  /// Throws when rows that were to come did not.
+  func checkComplete() throws(IcebergError) {
+    if ranges.dropFirst(index).allSatisfy(\.isEmpty) { return }
+    throw IcebergError(.invalidMetadata, "the file is damaged: rows of it cannot be read")
+  }
+
   /// A column of positions, counted from `first`.
   static func column(_ ranges: [Range<Int64>], first: Int64 = 0) -> Column {
     var values: [Int64] = []

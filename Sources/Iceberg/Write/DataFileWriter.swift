@@ -218,7 +218,9 @@ private final class OpenDataFile {
     self.metrics = metrics
     let file = try io.create(location)
     self.file = file
-    do { writer = try ParquetWriter(file: file, schema: columns, options: parquet) } catch {
+    var options = parquet
+    options.metadata.append(FileNameMark.entry(location))
+    do { writer = try ParquetWriter(file: file, schema: columns, options: options) } catch {
       io.abandon(file)
       throw IcebergError(error)
     }

@@ -1,0 +1,105 @@
+import Foundation
+import Iceberg
+import Storage
+import TestSupport
+import Testing
+
+/// A small table with every byte of its files damaged, every sector zeroed, every file missing or swapped:
+/// reading it gives an error or the rows that were written, never others.
+@Suite struct TableDamageTests {
+  /// What a table that is read after damage comes to.
+  enum Outcome: Hashable {
+    case refused, harmless, wrong
+  }
+
+  static let written: [Row] = (0..<40).map { (number: Int) -> Row in
+    Row(
+      id: Int64(number), ts: Int64(number) * 1_000_000, x: number % 5 == 0 ? nil : Double(number),
+      name: number % 7 == 0 ? nil : "name \(number % 4)")
+  }
+
+  func table(_ warehouse: Warehouse) throws -> [String] {
+    var table = try warehouse.table()
+    table = try table.writing(Array(Self.written[..<25]))
+    table = try table.writing(Array(Self.written[25...]))
+    var paths: [String] = []
+    for folder in ["metadata", "data"] {
+      let path = try warehouse.path(table.location + "/" + folder)
+      paths += try FileManager.default.contentsOfDirectory(atPath: path).map { path + "/" + $0 }
+    }
+    return paths.sorted()
+  }
+
+  func read(_ warehouse: Warehouse) -> Outcome {
+    do {
+      let table = try warehouse.another().loadTable(try TableIdentifier("db.t"))
+      let all = try table.newScan().rows()
+      // The same with files skipped by what is said of them.
+      var scan = table.newScan()
+      scan.filter = .comparison("id", .greaterOrEqual, .long(20))
+      let some = try scan.rows()
+      let isRight = all == Self.written && some == Self.written.filter { $0.id >= 20 }
+      return isRight ? .harmless : .wrong
+    } catch { return .refused }
+  }
+
+  func bytes(_ path: String) throws -> [UInt8] {
+    [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+  }
+
+  /// Reads with the file's bytes replaced, and puts them back.
+  func outcome(_ warehouse: Warehouse, _ path: String, _ damaged: [UInt8]) throws -> Outcome {
+    let original = try bytes(path)
+    try Data(damaged).write(to: URL(fileURLWithPath: path))
+    defer { try? Data(original).write(to: URL(fileURLWithPath: path)) }
+    return read(warehouse)
+  }
+
+  @Test func everyDamagedByteIsFoundOrHarmless() throws {
+    let warehouse = try Warehouse()
+    let paths = try table(warehouse)
+    #expect(read(warehouse) == .harmless)
+    var generator = SeededGenerator(seed: 8)
+    // Coprime with the distances at which things repeat; 1 for every byte.
+    let step = ProcessInfo.processInfo.environment["FSTORE_DAMAGE_STEP"].flatMap(Int.init) ?? 31
+    var counts: [Outcome: Int] = [:]
+    for path in paths {
+      let original = try bytes(path)
+      for index in stride(from: generator.below(step), to: original.count, by: step) {
+        var damaged = original
+        damaged[index] ^= 1 << UInt8(generator.below(8))
+        let found = try outcome(warehouse, path, damaged)
+        counts[found, default: 0] += 1
+        #expect(found != .wrong, "byte \(index) of \(path)")
+      }
+    }
+    #expect(counts[.refused, default: 0] > 100 && counts[.harmless, default: 0] > 100)
+    #expect(read(warehouse) == .harmless)
+  }
+
+  @Test func zeroedSectorsAndMissingOrSwappedFilesAreFoundOrHarmless() throws {
+    let warehouse = try Warehouse()
+    let paths = try table(warehouse)
+    var refused = 0
+    func check(_ found: Outcome, _ what: String) {
+      #expect(found != .wrong, "\(what)")
+      if found == .refused { refused += 1 }
+    }
+    for path in paths {
+      let original = try bytes(path)
+      for start in stride(from: 0, to: original.count, by: 512) {
+        var damaged = original
+        for index in start..<min(start + 512, damaged.count) { damaged[index] = 0 }
+        check(try outcome(warehouse, path, damaged), "sector \(start / 512) of \(path)")
+      }
+      try FileManager.default.removeItem(atPath: path)
+      check(read(warehouse), "without \(path)")
+      try Data(original).write(to: URL(fileURLWithPath: path))
+      for other in paths where other != path {
+        check(try outcome(warehouse, path, try bytes(other)), "\(other) for \(path)")
+      }
+    }
+    #expect(refused > paths.count * 2)
+    #expect(read(warehouse) == .harmless)
+  }
+}
