@@ -8,7 +8,7 @@ export LD_LIBRARY_PATH := $(PREFIX)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PAT
 
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 
-.PHONY: setup build release test demo bench bench-online bench-pit nightly nightly-log nightly-online \
+.PHONY: setup build release test demo bench bench-online bench-pit nightly nightly-log nightly-online nightly-iceberg \
   nightly-kills nightly-soak nightly-simulation mutants lint format clean
 .PHONY: fuzz properties sanitize-address sanitize-thread nightly-fuzz nightly-properties-1 \
   nightly-properties-2 nightly-sanitize nightly-power
@@ -48,7 +48,7 @@ sanitize-thread: setup
 
 # What takes longer than `make test` may: parts of at most half an hour, each of which can be run alone.
 # docs/testing.md says what each proves.
-nightly: nightly-simulation nightly-log nightly-online nightly-kills nightly-power nightly-fuzz nightly-properties-1 \
+nightly: nightly-simulation nightly-log nightly-online nightly-iceberg nightly-kills nightly-power nightly-fuzz nightly-properties-1 \
   nightly-properties-2 nightly-sanitize nightly-soak mutants
 
 # Five minutes of each target.
@@ -79,6 +79,10 @@ nightly-log:
 # Random histories of the online store beside a model, and crashes in every call of some.
 nightly-online:
 	FSTORE_MODEL_SEEDS=5000 FSTORE_CRASH_SEEDS=100 bash -c '$(NIGHTLY) --filter OnlineStoreTests'
+
+# Random histories of writers on one table, with crashes, lost answers and clocks that jump.
+nightly-iceberg:
+	FSTORE_COMMIT_SEEDS=3000 bash -c '$(NIGHTLY) --filter CommitSimulationTests'
 
 # kill -9 of processes that work with a store: 20,000 in five parts, `make nightly-kills-1` to `-5`, of
 # seeds of their own.

@@ -35,6 +35,7 @@ let package = Package(
   products: [
     .library(name: "FeatureStore", targets: ["FeatureStore"]),
     .library(name: "Iceberg", targets: ["Iceberg"]),
+    .library(name: "IcebergREST", targets: ["IcebergREST"]),
     .library(
       name: "OnlineStore", targets: ["OnlineStore", "WriteAheadLog", "FeatureModel", "Storage"]),
     .executable(name: "fstore", targets: ["fstore"]),
@@ -49,6 +50,8 @@ let package = Package(
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3"),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd"),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib"),
+    .systemLibrary(name: "CCurl", pkgConfig: "libcurl"),
+    .target(name: "CHTTP", dependencies: ["CCurl"]),
     .target(name: "CSystem"),
     .target(name: "CArrow", dependencies: ["CParquetLibrary", "CArrowComputeLibrary"]),
 
@@ -62,6 +65,7 @@ let package = Package(
     room("WriteAheadLog", ["Storage"]),
     room("OnlineStore", ["FeatureModel", "WriteAheadLog", "Storage"]),
     room("Iceberg", ["Avro", "Columnar", "FileFormats", "JSON", "Storage", "CSQLite", "CZlib"]),
+    room("IcebergREST", ["Iceberg", "JSON", "Storage", "CHTTP"]),
     room("PointInTime", ["Columnar"]),
     room(
       "FeatureStore",
@@ -118,8 +122,8 @@ let package = Package(
     tests(
       "InteropTests",
       [
-        "FeatureStore", "FeatureModel", "Iceberg", "Avro", "Columnar", "FileFormats", "Storage",
-        "JSON", "TestSupport",
+        "FeatureStore", "FeatureModel", "Iceberg", "IcebergREST", "Avro", "Columnar", "FileFormats",
+        "Storage", "JSON", "TestSupport",
       ]),
     tests("TidyTests", ["JSON"]),
   ],

@@ -52,6 +52,20 @@ arrow::Status DescribeRowGroup(const parquet::FileMetaData& metadata, int32_t ro
   return arrow::Status::OK();
 }
 
+static bool IsConverted(const parquet::ColumnDescriptor& descriptor) {
+  const auto& type = descriptor.logical_type();
+  if (type == nullptr) return false;
+  if (type->is_timestamp()) {
+    return static_cast<const parquet::TimestampLogicalType&>(*type).time_unit() ==
+           parquet::LogicalType::TimeUnit::MILLIS;
+  }
+  if (type->is_time()) {
+    return static_cast<const parquet::TimeLogicalType&>(*type).time_unit() !=
+           parquet::LogicalType::TimeUnit::MICROS;
+  }
+  return false;
+}
+
 arrow::Status DescribeColumnChunk(const parquet::FileMetaData& metadata, int32_t rowGroup,
                                   int32_t leaf, Bounds* bounds, CArrowColumnChunk* out) {
   if (rowGroup < 0 || rowGroup >= metadata.num_row_groups() || leaf < 0 ||
@@ -69,6 +83,11 @@ arrow::Status DescribeColumnChunk(const parquet::FileMetaData& metadata, int32_t
   out->nullCount = -1;
   out->hasBloomFilter = chunk->bloom_filter_offset().has_value();
   out->hasPageIndex = chunk->GetColumnIndexLocation().has_value();
+  // Milliseconds are converted, so what the file says of them is in another unit.
+  if (IsConverted(*descriptor)) {
+    out->hasBloomFilter = false;
+    return arrow::Status::OK();
+  }
   // `is_stats_set` also refuses statistics that known broken writers have left.
   if (!chunk->is_stats_set()) return arrow::Status::OK();
   auto statistics = chunk->encoded_statistics();

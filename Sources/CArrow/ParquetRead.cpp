@@ -1,3 +1,7 @@
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -6,6 +10,8 @@
 #include <arrow/util/key_value_metadata.h>
 #include <parquet/arrow/reader.h>
 #include <parquet/arrow/schema.h>
+#include <parquet/bloom_filter.h>
+#include <parquet/bloom_filter_reader.h>
 #include <parquet/file_reader.h>
 #include <parquet/properties.h>
 
@@ -89,6 +95,51 @@ arrow::Status Scan(const std::shared_ptr<ReaderState>& state, const int32_t* fie
   return arrow::ExportRecordBatchReader(std::move(reader), out);
 }
 
+// A number of the width that its type has; the caller has checked the length.
+template <typename Number>
+Number Loaded(const void* bytes) {
+  Number number;
+  std::memcpy(&number, bytes, sizeof(number));
+  return number;
+}
+
+arrow::Status MayContain(ReaderState* state, int32_t rowGroup, int32_t leaf, const void* value,
+                         int64_t length, bool* out) {
+  *out = true;
+  if (rowGroup < 0 || rowGroup >= state->metadata->num_row_groups() || leaf < 0 ||
+      leaf >= state->metadata->num_columns()) {
+    return arrow::Status::IndexError("no column chunk ", rowGroup, ", ", leaf);
+  }
+  auto group = state->reader->parquet_reader()->GetBloomFilterReader().RowGroup(rowGroup);
+  if (group == nullptr) return arrow::Status::OK();
+  auto filter = group->GetColumnBloomFilter(leaf);
+  if (filter == nullptr) return arrow::Status::OK();
+  const parquet::ColumnDescriptor* descriptor = state->metadata->schema()->Column(leaf);
+  switch (descriptor->physical_type()) {
+    case parquet::Type::INT32:
+      if (length == 4) *out = filter->FindHash(filter->Hash(Loaded<int32_t>(value)));
+      break;
+    case parquet::Type::INT64:
+      if (length == 8) *out = filter->FindHash(filter->Hash(Loaded<int64_t>(value)));
+      break;
+    case parquet::Type::BYTE_ARRAY:
+      if (length <= std::numeric_limits<int32_t>::max()) {
+        parquet::ByteArray bytes(static_cast<uint32_t>(length),
+                                 static_cast<const uint8_t*>(value));
+        *out = filter->FindHash(filter->Hash(&bytes));
+      }
+      break;
+    case parquet::Type::FIXED_LEN_BYTE_ARRAY:
+      if (length == descriptor->type_length()) {
+        parquet::FLBA bytes(static_cast<const uint8_t*>(value));
+        *out = filter->FindHash(filter->Hash(&bytes, static_cast<uint32_t>(length)));
+      }
+      break;
+    default: break;
+  }
+  return arrow::Status::OK();
+}
+
 }  // namespace
 
 struct CArrowParquetReader {
@@ -132,6 +183,14 @@ bool CArrowParquetReaderColumnChunk(CArrowParquetReader* reader, int32_t rowGrou
   return Guard(status, [&] {
     return carrow::DescribeColumnChunk(*reader->state->metadata, rowGroup, leaf, &reader->bounds,
                                        out);
+  });
+}
+
+bool CArrowParquetReaderMayContain(CArrowParquetReader* reader, int32_t rowGroup, int32_t leaf,
+                                   const void* value, int64_t length, bool* out,
+                                   CArrowStatus* status) {
+  return Guard(status, [&] {
+    return MayContain(reader->state.get(), rowGroup, leaf, value, length, out);
   });
 }
 

@@ -439,4 +439,45 @@ final class LyingCatalog: Catalog {
     #expect(
       try warehouse.names(table.metadata.metadataFolder).allSatisfy { !$0.hasSuffix(".avro") })
   }
+
+  @Test func aConflictIsGivenUpWhenTimeRunsOut() throws {
+    let clock = SettableClock(milliseconds: 1_000_000)
+    let warehouse = try Warehouse(clock: clock)
+    let table = try warehouse.table(properties: [
+      "commit.retry.num-retries": "1000", "commit.retry.total-timeout-ms": "5000",
+      "commit.retry.min-wait-ms": "1000", "commit.retry.max-wait-ms": "1000",
+    ])
+    var commit = table.newAppend([fakeFile("x", in: table)])
+    let waits = Mutex<[Int64]>([])
+    commit.options.pause = { milliseconds in
+      waits.withLock { $0.append(milliseconds) }
+      clock.set(milliseconds: clock.nowMicroseconds() / 1000 + 1000)
+    }
+    commit.update { [catalog = warehouse.catalog] _ throws(IcebergError) in
+      let state = try catalog.loadState(table.identifier)
+      _ = try catalog.commit(
+        table.identifier, base: state, requirements: [], updates: [.setProperties(["n": "1"])])
+      return []
+    }
+    let error = #expect(throws: IcebergError.self) { try commit.commit() }
+    #expect(error?.kind == .commitConflict)
+    #expect(waits.withLock { $0.count } == 5)
+    #expect(waits.withLock { $0 }.allSatisfy { (500...1000).contains($0) })
+  }
+
+  @Test func anUnknownOutcomeIsLookedUpAsOftenAsThePropertiesSay() throws {
+    let warehouse = try Warehouse()
+    _ = try warehouse.table(properties: [
+      "commit.status-check.num-retries": "4", "commit.status-check.min-wait-ms": "10",
+      "commit.status-check.max-wait-ms": "30",
+    ])
+    let table = try LyingCatalog(warehouse.catalog, [.unknownAndLost])
+      .loadTable(try TableIdentifier("db.t"))
+    var commit = table.newAppend([fakeFile("x", in: table)])
+    let waits = Mutex<[Int64]>([])
+    commit.options.pause = { milliseconds in waits.withLock { $0.append(milliseconds) } }
+    let error = #expect(throws: IcebergError.self) { try commit.commit() }
+    #expect(error?.kind == .commitStateUnknown)
+    #expect(waits.withLock { $0 } == [10, 20, 30, 30])
+  }
 }

@@ -361,6 +361,28 @@ def evolve(folder, table, steps):
                     update.move_first(rest[0])
 
 
+def inspect(folder, table):
+    """What PyIceberg's metadata tables say, one text a line."""
+    tables = load(folder, table).inspect
+
+    def moment(time):
+        return round(time.timestamp() * 1000)
+
+    return {
+        "history": [f"{moment(row['made_current_at'])} {row['snapshot_id']} {row['parent_id'] or 0} "
+                    f"{str(row['is_current_ancestor']).lower()}" for row in tables.history().to_pylist()],
+        "refs": [f"{row['name']} {row['type'].lower()} {row['snapshot_id']}" for row in tables.refs().to_pylist()],
+        "metadata_log": [f"{row['file']} {row['latest_snapshot_id'] or 0}"
+                         for row in tables.metadata_log_entries().to_pylist()],
+        "manifests": [f"{row['path']} {row['content']}" for row in tables.manifests().to_pylist()],
+        "files": [f"{row['content']} {row['file_path']} {row['record_count']}" for row in tables.files().to_pylist()],
+        "entries": [f"{row['status']} {row['sequence_number']} {row['data_file']['file_path']}"
+                    for row in tables.entries().to_pylist()],
+        "partitions": [f"{row['spec_id']} {row['record_count']} {row['file_count']} "
+                       f"{row['position_delete_record_count']} {row['last_updated_snapshot_id'] or 0}"
+                       for row in tables.partitions().to_pylist()]}
+
+
 def parse_type(text):
     return Schema.model_validate(
         {"type": "struct", "fields": [{"id": 1, "name": "x", "required": False, "type": text}]}).find_type("x")

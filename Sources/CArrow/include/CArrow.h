@@ -170,6 +170,11 @@ bool CArrowParquetReaderRowGroup(CArrowParquetReader* reader, int32_t rowGroup,
                                  CArrowRowGroup* out, CArrowStatus* status);
 bool CArrowParquetReaderColumnChunk(CArrowParquetReader* reader, int32_t rowGroup, int32_t leaf,
                                     CArrowColumnChunk* out, CArrowStatus* status);
+/* Whether the bloom filter of a column chunk may have been given a value, in plain encoding without
+   length; true where there is no filter, or none for values of its type. */
+bool CArrowParquetReaderMayContain(CArrowParquetReader* reader, int32_t rowGroup, int32_t leaf,
+                                   const void* value, int64_t length, bool* out,
+                                   CArrowStatus* status);
 /* The key-value metadata's value for `key`; `*out` is NULL when there is none. */
 bool CArrowParquetReaderMetadata(CArrowParquetReader* reader, const char* key, const char** out,
                                  int64_t* outLength, CArrowStatus* status);

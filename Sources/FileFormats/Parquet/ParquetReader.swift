@@ -83,6 +83,25 @@ public struct ParquetReaderOptions: Hashable, Sendable {
     return unsafe ParquetColumnChunk(chunk)
   }
 
+  /// Whether a value may be in a column chunk, by its bloom filter; true where there is none.
+  ///
+  /// - Parameter value: in Parquet's plain encoding, byte arrays without a length.
+  public func mayContain(
+    _ value: [UInt8], rowGroup: Int, leaf: Int
+  ) throws(FileFormatError) -> Bool {
+    guard rowGroups.indices.contains(rowGroup), leaves.indices.contains(leaf) else {
+      throw invalid("no column chunk \(rowGroup), \(leaf)")
+    }
+    var answer = true
+    // A pointer even for no bytes.
+    let bytes = value + [0]
+    try callArrow(path: path, failure: source.failure) {
+      unsafe CArrowParquetReaderMayContain(
+        handle, Int32(rowGroup), Int32(leaf), bytes, Int64(value.count), &answer, &$0)
+    }
+    return answer
+  }
+
   /// A value of the file's key-value metadata.
   public func metadata(_ key: String) throws(FileFormatError) -> String? {
     var text: UnsafePointer<CChar>?

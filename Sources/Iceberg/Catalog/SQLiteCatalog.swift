@@ -126,7 +126,7 @@ extension SQLiteCatalog {
       sortOrder: definition.sortOrder,
       location: Location.location(ofPath: try io.path(of: location)), properties: properties,
       formatVersion: definition.formatVersion, nowMilliseconds: nowMilliseconds)
-    let file = newMetadataLocation(metadata, after: nil)
+    let file = metadata.nextMetadataLocation(after: nil)
     try io.write(file, metadata.content(at: file))
     let state = TableState(metadata: metadata, metadataLocation: file)
     do { try database.insert(identifier, metadataLocation: file) } catch {
@@ -266,7 +266,7 @@ extension SQLiteCatalog {
     guard metadata.encryptionKeys.isEmpty else {
       throw IcebergError(.unsupported, "'\(identifier)' is encrypted, which is not supported")
     }
-    let file = newMetadataLocation(metadata, after: base.metadataLocation)
+    let file = metadata.nextMetadataLocation(after: base.metadataLocation)
     let state = TableState(metadata: metadata, metadataLocation: file)
     // Durable before anybody can be told of it.
     try io.write(file, metadata.content(at: file))
@@ -298,19 +298,6 @@ extension SQLiteCatalog {
     remember(identifier, state)
     if options.writesVersionHint { writeVersionHint(identifier, state.metadata) }
     return table(identifier, state)
-  }
-
-  /// `<version>-<uuid>.metadata.json`, versions counted from 0 in five digits.
-  private func newMetadataLocation(_ metadata: TableMetadata, after previous: String?) -> String {
-    var version = 0
-    if let previous {
-      let digits = Location.lastComponent(of: previous).prefix { $0.isASCII && $0.isNumber }
-      version = (Int(digits) ?? -1) &+ 1
-    }
-    let text = String(max(version, 0))
-    let padded = String(repeating: "0", count: max(0, 5 - text.utf8.count)) + text
-    return Location.join(
-      metadata.metadataFolder, "\(padded)-\(RandomIdentifier.uuid()).metadata.json")
   }
 
   /// Deletes the metadata files that fell out of the log, when the table's properties say so. Only

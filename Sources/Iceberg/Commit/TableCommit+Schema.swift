@@ -5,9 +5,16 @@ extension TableCommit {
     update { metadata throws(IcebergError) in
       let (schema, lastColumnID) = try change.apply(to: metadata)
       guard !schema.hasSameFields(as: metadata.currentSchema) else { return [] }
-      var updates: [TableUpdate] = [
-        .addSchema(schema, lastColumnID: lastColumnID), .setCurrentSchema(id: nil),
-      ]
+      // Ids of our own: not every catalog's server gives new ones.
+      var updates: [TableUpdate] = []
+      if let equal = metadata.schemas.first(where: { $0.hasSameFields(as: schema) }) {
+        updates = [.setCurrentSchema(id: equal.schemaID)]
+      } else {
+        let id = (metadata.schemas.map(\.schemaID).max() ?? -1) + 1
+        updates = [
+          .addSchema(schema.withID(id), lastColumnID: lastColumnID), .setCurrentSchema(id: nil),
+        ]
+      }
       if let mapping = metadata.properties[NameMapping.property] {
         let updated = try NameMapping.updated(mapping, for: schema)
         if updated != mapping { updates.append(.setProperties([NameMapping.property: updated])) }
@@ -21,7 +28,14 @@ extension TableCommit {
     update { metadata throws(IcebergError) in
       let spec = try change.apply(to: metadata)
       guard !spec.hasSameFields(as: metadata.defaultPartitionSpec) else { return [] }
-      return [.addPartitionSpec(spec), .setDefaultPartitionSpec(id: nil)]
+      if let equal = metadata.partitionSpecs.first(where: { $0.hasSameFields(as: spec) }) {
+        return [.setDefaultPartitionSpec(id: equal.specID)]
+      }
+      let id = (metadata.partitionSpecs.map(\.specID).max() ?? -1) + 1
+      return [
+        .addPartitionSpec(PartitionSpec(specID: id, fields: spec.fields)),
+        .setDefaultPartitionSpec(id: nil),
+      ]
     }
   }
 
@@ -51,9 +65,12 @@ extension TableCommit {
             nullOrder: key.nullOrder))
       }
       guard fields != metadata.defaultSortOrder.fields else { return [] }
-      return [
-        .addSortOrder(SortOrder(orderID: 0, fields: fields)), .setDefaultSortOrder(id: nil),
-      ]
+      if let equal = metadata.sortOrders.first(where: { $0.fields == fields }) {
+        return [.setDefaultSortOrder(id: equal.orderID)]
+      }
+      let highest = max(metadata.sortOrders.map(\.orderID).max() ?? 0, 0)
+      let order = SortOrder(orderID: fields.isEmpty ? 0 : highest + 1, fields: fields)
+      return [.addSortOrder(order), .setDefaultSortOrder(id: nil)]
     }
   }
 }

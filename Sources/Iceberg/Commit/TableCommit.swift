@@ -132,6 +132,8 @@ extension TableCommit {
         summaryProperties: summaryProperties, io: table.io)
     }
     let retries = options.retries(head.properties)
+    let start = table.clock.nowMicroseconds()
+    let timeout = options.totalTimeout(head.properties)
     var attempt = 1
     while true {
       do {
@@ -145,7 +147,8 @@ extension TableCommit {
           if let producer, head.metadata.snapshot(id: producer.snapshotID) != nil {
             return try succeed(head.state, producer, attempt)
           }
-          guard attempt <= retries else { throw fail(error, producer) }
+          let elapsed = (table.clock.nowMicroseconds() &- start) / 1000
+          guard attempt <= retries, elapsed < timeout else { throw fail(error, producer) }
         case .commitStateUnknown:
           if let state = lookUp(producer) { return try succeed(state, producer, attempt) }
           throw error
@@ -218,8 +221,9 @@ extension TableCommit {
   /// After an unknown outcome: the table's state if our snapshot is in it.
   private func lookUp(_ producer: SnapshotProducer?) -> TableState? {
     guard let producer else { return nil }
-    for check in 0..<options.statusCheckCount {
-      if check > 0 { options.pause(min(1000 << Int64(check - 1), 60_000)) }
+    let properties = table.properties
+    for check in 0...options.statusChecks(properties) {
+      if check > 0 { options.pause(options.statusWaitMilliseconds(check: check, properties)) }
       do {
         let head = try table.refresh()
         if head.metadata.snapshot(id: producer.snapshotID) != nil { return head.state }

@@ -96,6 +96,9 @@ struct DeleteWriter {
       try metrics.add(batch)
       metrics.apply(to: &delete)
       delete.splitOffsets = summary.splitOffsets
+      for column in summary.columns {
+        if let id = column.leaf.field.fieldID { delete.columnSizes[id] = column.compressedBytes }
+      }
       delete.referencedDataFile = file.path
       return delete
     } catch {

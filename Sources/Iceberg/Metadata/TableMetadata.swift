@@ -232,6 +232,19 @@ extension TableMetadata {
   /// Where data files go: `write.data.path`, or `data` below the table.
   public var dataFolder: String { folder("write.data.path", "data") }
 
+  /// A new metadata file's name: `<version>-<uuid>.metadata.json`, versions counted from 0 in five
+  /// digits.
+  func nextMetadataLocation(after previous: String?) -> String {
+    var version = 0
+    if let previous {
+      let digits = Location.lastComponent(of: previous).prefix { $0.isASCII && $0.isNumber }
+      version = (Int(digits) ?? -1) &+ 1
+    }
+    let text = String(max(version, 0))
+    let padded = String(repeating: "0", count: max(0, 5 - text.utf8.count)) + text
+    return Location.join(metadataFolder, "\(padded)-\(RandomIdentifier.uuid()).metadata.json")
+  }
+
   private func folder(_ property: String, _ name: String) -> String {
     guard let custom = properties[property], !custom.isEmpty else {
       return Location.join(location, name)

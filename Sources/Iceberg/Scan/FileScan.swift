@@ -8,6 +8,8 @@ import FileFormats
 public final class FileScan {
   /// The columns of the batches, with field ids.
   public let schema: Schema
+  /// Row groups that are not read because their statistics or bloom filters say that no row matches.
+  public let skippedRowGroupCount: Int
   private let task: FileScanTask
   private let wanted: [NestedField]
   private let projection: ColumnProjection
@@ -40,8 +42,14 @@ public final class FileScan {
       projection = try ColumnProjection(
         fields, file: columns,
         constants: FileScan.constants(file, scan.table.metadata.partitionSpec(id: file.specID)))
-      stream = try reader.batches(columns: projection.fileColumns)
-      positions = RowPositions([0..<reader.rowCount])
+      let groups = try RowGroupFilter(expression, file: columns).matching(reader)
+      stream = try reader.batches(columns: projection.fileColumns, rowGroups: groups)
+      skippedRowGroupCount = reader.rowGroups.count - groups.count
+      positions = RowPositions(
+        groups.map { group in
+          let start = reader.rowGroups[group].firstRow
+          return start..<(start + reader.rowGroups[group].rowCount)
+        })
     } catch let error as FileFormatError {
       throw IcebergError(error)
     } catch let error as IcebergError {

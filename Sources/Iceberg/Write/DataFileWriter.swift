@@ -20,7 +20,8 @@ public final class DataFileWriter {
     /// Open files at a time, when rows of many partitions come mixed. The one with the most rows is
     /// ended to make room.
     public var maximumOpenFiles = 32
-    public var parquet = ParquetWriterOptions()
+    /// nil follows the table's `write.parquet.*` properties.
+    public var parquet: ParquetWriterOptions?
     /// Whether batches have `_row_id` and `_last_updated_sequence_number` behind the table's
     /// columns: for rows that were in the table before (format version 3).
     public var writesRowLineage = false
@@ -39,6 +40,7 @@ public final class DataFileWriter {
   private let options: Options
   private let parquet: ParquetWriterOptions
   private let targetFileSizeBytes: Int64
+  private let rowGroupSizeBytes: Int64
   private let metrics: MetricsConfiguration
   private var open: [Key: OpenDataFile] = [:]
   private var finished: [DataFile] = []
@@ -58,7 +60,9 @@ public final class DataFileWriter {
         throw IcebergError(.unsupported, "cannot write with the unknown transform '\(text)'")
       }
     }
-    parquet = DataFileWriter.markingUUIDs(options.parquet, table.schema)
+    let settings = try ParquetProperties(table.properties, table.schema)
+    parquet = DataFileWriter.markingUUIDs(options.parquet ?? settings.options, table.schema)
+    rowGroupSizeBytes = settings.rowGroupSizeBytes
     let property = table.properties["write.target-file-size-bytes"].flatMap { Int64($0) }
     targetFileSizeBytes = max(1, options.targetFileSizeBytes ?? property ?? 512 << 20)
     metrics = MetricsConfiguration(
@@ -180,7 +184,7 @@ public final class DataFileWriter {
         table.io, location: newLocation(key), columns: columns, parquet: parquet,
         metrics: MetricsCollector(schema: schema, configuration: metrics))
     }
-    let size = try open[key]?.write(batch) ?? 0
+    let size = try open[key]?.write(batch, rowGroupSizeBytes: rowGroupSizeBytes) ?? 0
     if size >= targetFileSizeBytes { try end(key) }
   }
 
@@ -227,8 +231,11 @@ private final class OpenDataFile {
   }
 
   /// Returns about how large the file would be if it were ended now.
-  func write(_ batch: RecordBatch) throws(IcebergError) -> Int64 {
-    do { try writer.write(batch) } catch { throw IcebergError(error) }
+  func write(_ batch: RecordBatch, rowGroupSizeBytes: Int64) throws(IcebergError) -> Int64 {
+    do throws(FileFormatError) {
+      try writer.write(batch)
+      if writer.bufferedBytes >= rowGroupSizeBytes { try writer.endRowGroup() }
+    } catch { throw IcebergError(error) }
     try metrics.add(batch)
     rowCount += batch.rowCount
     do { return try file.size() + writer.bufferedBytes } catch { throw IcebergError(error) }

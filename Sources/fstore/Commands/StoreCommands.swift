@@ -5,7 +5,8 @@ extension Command {
   static let all: [Command] = [
     initialize, groupCreate, groupAddFeatures, groupList, groupDescribe, viewCreate, viewList,
     ingest, put, get, delete, purge, flush, materialize, trainingSet, optimize, vacuum, snapshots,
-    files, verify, backup, restore, repair,
+    files, manifests, partitions, history, references, metadataLog, verify, backup, restore,
+    repair,
     stats, version,
   ]
 

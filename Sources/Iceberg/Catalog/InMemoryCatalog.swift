@@ -1,0 +1,193 @@
+public import Storage
+import Synchronization
+
+/// A catalog that lasts as long as its process: for tests, and for tables that somebody else keeps.
+///
+/// Metadata files are written as any catalog writes them, so every version can be read without it.
+/// Thread-safe; one process only.
+public final class InMemoryCatalog: Catalog {
+  private struct State {
+    var namespaces: [Namespace: [String: String]] = [:]
+    var tables: [TableIdentifier: TableState] = [:]
+  }
+
+  public let name: String
+  public let warehouse: String
+  public let io: FileIO
+  private let clock: any WallClock
+  private let state = Mutex(State())
+
+  /// - Parameter warehouse: an absolute path or location, below which tables are created.
+  public init(name: String, warehouse: String, io: FileIO, clock: any WallClock) {
+    self.name = name
+    self.warehouse = Location.withoutTrailingSlash(warehouse)
+    self.io = io
+    self.clock = clock
+  }
+}
+
+// Namespaces.
+extension InMemoryCatalog {
+  public func createNamespace(
+    _ namespace: Namespace, properties: [String: String] = [:]
+  ) throws(IcebergError) {
+    let isNew = state.withLock { state in
+      guard state.namespaces[namespace] == nil else { return false }
+      state.namespaces[namespace] = properties
+      return true
+    }
+    guard isNew else {
+      throw IcebergError(.alreadyExists, "the namespace '\(namespace)' already exists")
+    }
+  }
+
+  public func listNamespaces() throws(IcebergError) -> [Namespace] {
+    state.withLock { $0.namespaces.keys.sorted { $0.description < $1.description } }
+  }
+
+  public func namespaceProperties(
+    _ namespace: Namespace
+  ) throws(IcebergError) -> [String: String] {
+    guard let properties = state.withLock({ $0.namespaces[namespace] }) else {
+      throw IcebergError(.notFound, "there is no namespace '\(namespace)'")
+    }
+    return properties
+  }
+
+  public func dropNamespace(_ namespace: Namespace) throws(IcebergError) {
+    _ = try namespaceProperties(namespace)
+    guard try listTables(namespace).isEmpty else {
+      throw IcebergError(.validationFailed, "the namespace '\(namespace)' is not empty")
+    }
+    state.withLock { $0.namespaces[namespace] = nil }
+  }
+}
+
+// Tables.
+extension InMemoryCatalog {
+  public func listTables(_ namespace: Namespace) throws(IcebergError) -> [TableIdentifier] {
+    _ = try namespaceProperties(namespace)
+    return state.withLock { state in
+      state.tables.keys.filter { $0.namespace == namespace }.sorted { $0.name < $1.name }
+    }
+  }
+
+  public func tableExists(_ identifier: TableIdentifier) throws(IcebergError) -> Bool {
+    state.withLock { $0.tables[identifier] != nil }
+  }
+
+  public func createTable(
+    _ identifier: TableIdentifier, _ definition: TableDefinition
+  ) throws(IcebergError) -> Table {
+    _ = try namespaceProperties(identifier.namespace)
+    let folder =
+      (identifier.namespace.levels + [identifier.name]).map { Location.fileName(for: $0) }
+      .joined(separator: "/") + "-" + RandomIdentifier.uuid()
+    let metadata = try TableMetadata.new(
+      schema: definition.schema, partitionSpec: definition.partitionSpec,
+      sortOrder: definition.sortOrder,
+      location: definition.location ?? Location.join(warehouse, folder),
+      properties: definition.properties, formatVersion: definition.formatVersion,
+      nowMilliseconds: clock.nowMicroseconds() / 1000)
+    let created = try write(metadata, after: nil)
+    return try insert(identifier, created) { io.deleteAll([created.metadataLocation]) }
+  }
+
+  public func loadTable(_ identifier: TableIdentifier) throws(IcebergError) -> Table {
+    table(identifier, try loadState(identifier))
+  }
+
+  public func loadState(_ identifier: TableIdentifier) throws(IcebergError) -> TableState {
+    guard let found = state.withLock({ $0.tables[identifier] }) else {
+      throw IcebergError(.notFound, "there is no table '\(identifier)' in catalog '\(name)'")
+    }
+    return found
+  }
+
+  public func dropTable(_ identifier: TableIdentifier) throws(IcebergError) {
+    guard state.withLock({ $0.tables.removeValue(forKey: identifier) }) != nil else {
+      throw IcebergError(.notFound, "there is no table '\(identifier)' in catalog '\(name)'")
+    }
+  }
+
+  public func renameTable(
+    _ identifier: TableIdentifier, to newIdentifier: TableIdentifier
+  ) throws(IcebergError) {
+    _ = try namespaceProperties(newIdentifier.namespace)
+    _ = try loadState(identifier)
+    let isFree = state.withLock { state in
+      guard state.tables[newIdentifier] == nil else { return false }
+      state.tables[newIdentifier] = state.tables.removeValue(forKey: identifier)
+      return true
+    }
+    guard isFree else {
+      throw IcebergError(.alreadyExists, "the table '\(newIdentifier)' already exists")
+    }
+  }
+
+  public func registerTable(
+    _ identifier: TableIdentifier, metadataLocation: String
+  ) throws(IcebergError) -> Table {
+    _ = try namespaceProperties(identifier.namespace)
+    let bytes = try io.readAll(
+      metadataLocation, maximumSizeBytes: Int64(TableMetadata.maximumSizeBytes))
+    let registered = TableState(
+      metadata: try TableMetadata(fileContent: bytes), metadataLocation: metadataLocation)
+    return try insert(identifier, registered) {}
+  }
+
+  public func commit(
+    _ identifier: TableIdentifier, base: TableState, requirements: [TableRequirement],
+    updates: [TableUpdate]
+  ) throws(IcebergError) -> TableState {
+    for requirement in requirements { try requirement.check(base.metadata) }
+    let metadata = try base.metadata.applying(
+      updates, nowMilliseconds: clock.nowMicroseconds() / 1000,
+      previousLocation: base.metadataLocation)
+    guard metadata.formatVersion >= 2 else {
+      throw IcebergError(.unsupported, "tables of format version 1 are only read")
+    }
+    let next = try write(metadata, after: base.metadataLocation)
+    let isSwapped = state.withLock { state in
+      guard state.tables[identifier]?.metadataLocation == base.metadataLocation else {
+        return false
+      }
+      state.tables[identifier] = next
+      return true
+    }
+    guard isSwapped else {
+      io.deleteAll([next.metadataLocation])
+      throw IcebergError(
+        .commitConflict, "the table '\(identifier)' was changed by somebody else")
+    }
+    return next
+  }
+
+  private func table(_ identifier: TableIdentifier, _ state: TableState) -> Table {
+    Table(identifier: identifier, state: state, catalog: self, io: io, clock: clock)
+  }
+
+  private func insert(
+    _ identifier: TableIdentifier, _ created: TableState, cleaningUp: () -> Void
+  ) throws(IcebergError) -> Table {
+    let isNew = state.withLock { state in
+      guard state.tables[identifier] == nil else { return false }
+      state.tables[identifier] = created
+      return true
+    }
+    guard isNew else {
+      cleaningUp()
+      throw IcebergError(.alreadyExists, "the table '\(identifier)' already exists")
+    }
+    return table(identifier, created)
+  }
+
+  /// Durable before anybody can be told of it.
+  private func write(
+    _ metadata: TableMetadata, after previous: String?
+  ) throws(IcebergError) -> TableState {
+    let file = metadata.nextMetadataLocation(after: previous)
+    try io.write(file, metadata.content(at: file))
+    return TableState(metadata: metadata, metadataLocation: file)
+  }
+}
