@@ -113,7 +113,9 @@ enum Frame {
       guard count == 0, bytes.byteCount == headerBytes else { return nil }
       header.lsnCount = 1
     }
-    guard header.durableUpTo >= 0, header.lsnCount <= LogLimits.lastLSN - header.firstLSN + 1 else {
+    guard 0...LogLimits.lastLSN ~= header.durableUpTo,
+      header.lsnCount <= LogLimits.lastLSN - header.firstLSN + 1
+    else {
       return nil
     }
     return header

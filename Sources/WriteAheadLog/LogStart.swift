@@ -40,6 +40,9 @@ struct LogStart: Hashable {
       low: bytes.loadLittleEndian(UInt64.self, at: 24))
     firstLSN = bytes.loadLittleEndian(Int64.self, at: 32)
     salt = bytes.loadLittleEndian(UInt32.self, at: 40)
+    guard 1...LogLimits.lastLSN + 1 ~= firstLSN, segment <= LogLimits.lastSegment else {
+      return nil
+    }
   }
 
   func encoded() -> [UInt8] {

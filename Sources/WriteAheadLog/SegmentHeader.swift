@@ -60,6 +60,8 @@ struct SegmentHeader: Hashable {
       predecessorChain: bytes.loadLittleEndian(UInt32.self, at: 44))
     guard 1...LogLimits.lastLSN + 1 ~= header.firstLSN, header.segment <= LogLimits.lastSegment
     else { return (nil, "its number or first LSN is none that a log has") }
+    guard header.predecessorLength == 0 || header.predecessorLength >= sizeBytes
+    else { return (nil, "no segment is as long as it says of its predecessor") }
     return (header, "")
   }
 }

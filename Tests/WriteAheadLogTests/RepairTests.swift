@@ -411,4 +411,55 @@ import WriteAheadLog
       #expect(found == expected, "\(damage)")
     }
   }
+
+  /// A frame behind the damage is not kept, as it was perhaps never acknowledged; but it says which LSNs
+  /// before it were durable, and a follower may have them.
+  @Test func whatALaterFrameShowsToHaveBeenDurableIsNeverGivenAgain() throws {
+    let files = SimulatedFileSystem()
+    var options = smallSegments()
+    options.durability = .interval(milliseconds: 1_000_000)
+    let log = try open(files, options)
+    func append(_ count: Int) throws -> [LogPosition] {
+      try (0..<count).map { _ in try log.append(LogRecords([[1]])).positions[0] }
+    }
+    let positions = try append(3)
+    try log.synchronize()
+    let later = try append(2)
+    let disk = files.restarted()
+    let path = "/log/00000001.log"
+    var bytes = try #require(disk.bytes(of: path))
+    // All of the second frame up to the fifth.
+    for offset in positions[1].byteOffset - 32..<later[1].byteOffset - 32 { bytes[offset] = 0 }
+    disk.overwrite(path, with: bytes)
+    for name in disk.paths where name.hasSuffix("/DURABLE") { _ = try disk.removeFile(name) }
+    let repair = try LogRepair(directory: "/log", fileSystem: disk, store: log.store, mustReach: 0)
+    #expect(repair.lost == [2...3])
+    try repair.execute(puttingAside: [], in: "/damaged")
+    repair.release()
+    #expect(try open(disk).append(LogRecords([[1]])).lsns.lowerBound == 4)
+  }
+
+  /// What a header says under a right checksum can still not be true.
+  @Test(arguments: ["first LSN", "predecessor", "segment"])
+  func headersThatCannotBeAreRepaired(_ damage: String) throws {
+    let sample = try Sample()
+    let disk = sample.files.restarted()
+    let path = damage == "first LSN" ? "/log/START" : sample.segmentPaths[1]
+    var bytes = try #require(disk.bytes(of: path))
+    let checksumOffset = damage == "first LSN" ? 60 : 4088
+    switch damage {
+    case "first LSN": bytes.storeLittleEndian(Int64.max, at: 32)
+    case "predecessor": bytes.storeLittleEndian(7 as Int64, at: 48)
+    default: bytes.storeLittleEndian(UInt32.max >> 1, at: 12)
+    }
+    let sum = CRC32C(of: bytes.rawSpan.extracting(first: checksumOffset)).masked
+    bytes.storeLittleEndian(sum, at: checksumOffset)
+    disk.overwrite(path, with: bytes)
+    if damage == "segment" {
+      // The last number that a segment can have leaves none to repair with.
+      #expect(throws: WriteAheadLogError.self) { _ = try sample.repair(disk) }
+    } else {
+      #expect(sample.problem(disk, expected: []) == nil)
+    }
+  }
 }

@@ -86,7 +86,7 @@ public final class LogRepair {
   private func plan(mustReach: LogSequenceNumber) throws(WriteAheadLogError) {
     let startWasThere = try readStart()
     try readMark()
-    guard max(mustReach, mark?.durableLSN ?? 0) < 1 << 62 else {
+    guard max(mustReach, mark?.durableLSN ?? 0) <= LogLimits.lastLSN else {
       throw .corrupt(
         path: directory, byteOffset: 0,
         reason: "LSN \(max(mustReach, mark?.durableLSN ?? 0)), which was durable, cannot be")
@@ -100,7 +100,9 @@ public final class LogRepair {
       try choose(&accepted, durable: durable)
     } catch { throw .storage(error) }
     checkOrder(files, accepted)
-    assemble(accepted, reach: max(durable, accepted.map(\.lsnBefore).max() ?? 0))
+    // A follower may have had all that was durable: those LSNs are not given again.
+    let shown = accepted.map { max($0.lsnBefore, $0.salvage.durableUpTo) }.max() ?? 0
+    assemble(accepted, reach: max(durable, shown))
     if !lost.isEmpty, damages.isEmpty, let end = lost.last?.lowerBound {
       note("", 0, "it ends before LSN \(end), which was durable")
     }
@@ -205,7 +207,7 @@ public final class LogRepair {
         }
       }
     } catch { throw .storage(error) }
-    guard greatest < UInt32.max - 1 << 20 else {
+    guard greatest <= LogLimits.lastSegment - 1 << 20 else {
       throw .corrupt(path: directory, byteOffset: 0, reason: "there are no segment numbers left")
     }
     nextNumber = greatest + 1

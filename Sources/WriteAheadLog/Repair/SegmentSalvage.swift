@@ -55,6 +55,9 @@ struct SegmentSalvage {
         start = found
       }
       guard let first = try firstLSN(at: start, limit, expected..<lsns.upperBound) else { break }
+      if start == offset, first != expected {
+        gaps.append(Gap(start: offset, end: offset, firstLSN: expected))
+      }
       var run = Run(
         segment: segment, start: start, end: start, firstLSN: first, nextLSN: first, recordCount: 0)
       var scanner = FrameScanner(segment, from: start, limit: limit, expectedLSN: first)

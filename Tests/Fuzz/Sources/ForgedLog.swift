@@ -35,7 +35,7 @@ struct ForgedLog {
   private(set) var isAtTheEnd = false
 
   private static let salt: UInt32 = 0x1234_5678
-  private static let store = (high: UInt64(0x4000), low: UInt64(2) << 62)
+  static let store = StoreIdentifier(high: 0x4000, low: 2 << 62)
 
   init(_ input: inout Input) {
     flags = Flags(rawValue: input.byte())
@@ -209,7 +209,9 @@ struct FrameWalk {
       case 3: guard count == 0, length == 32 else { return }
       default: return
       }
-      guard first == lsn, long(end + 24) >= 0, lsnCount <= (1 << 62) - first + 1 else { return }
+      guard first == lsn, 0...(1 << 62) ~= long(end + 24), lsnCount <= (1 << 62) - first + 1 else {
+        return
+      }
       for (index, place) in places.enumerated() {
         records.append((lsn + Int64(index), Array(bytes[place.lowerBound + 16..<place.upperBound])))
       }

@@ -17,7 +17,7 @@ func fuzzLog(_ bytes: [UInt8]) {
 
 typealias Shown = [(lsn: Int64, payload: [UInt8])]
 
-private func options(isReadOnly: Bool) -> WriteAheadLogOptions {
+func smallSegments(isReadOnly: Bool) -> WriteAheadLogOptions {
   var options = WriteAheadLogOptions()
   options.segmentCapacityBytes = 8192
   options.preparesSegments = false
@@ -25,7 +25,7 @@ private func options(isReadOnly: Bool) -> WriteAheadLogOptions {
   return options
 }
 
-private func contents(_ log: WriteAheadLog) throws -> Shown {
+func contents(_ log: WriteAheadLog) throws -> Shown {
   var shown: Shown = []
   var places: [LogPosition] = []
   try log.replay(from: log.firstLSN) { lsn, position, payload in
@@ -42,7 +42,7 @@ private func contents(_ log: WriteAheadLog) throws -> Shown {
   return shown
 }
 
-private func isPrefix(_ part: Shown, of whole: Shown) -> Bool {
+func isPrefix(_ part: Shown, of whole: Shown) -> Bool {
   part.count <= whole.count && zip(part, whole).allSatisfy { $0 == $1 }
 }
 
@@ -51,7 +51,8 @@ private func read(_ forged: ForgedLog) throws {
   let log: WriteAheadLog
   do throws(WriteAheadLogError) {
     log = try WriteAheadLog.open(
-      directory: "/log", fileSystem: forged.files.restarted(), options: options(isReadOnly: true))
+      directory: "/log", fileSystem: forged.files.restarted(),
+      options: smallSegments(isReadOnly: true))
   } catch { return expectDamage(error, forged) }
   let shown: Shown
   do { shown = try contents(log) } catch let error as WriteAheadLogError {
@@ -67,7 +68,7 @@ private func write(_ forged: ForgedLog) throws {
   let log: WriteAheadLog
   do throws(WriteAheadLogError) {
     log = try WriteAheadLog.open(
-      directory: "/log", fileSystem: disk, options: options(isReadOnly: false))
+      directory: "/log", fileSystem: disk, options: smallSegments(isReadOnly: false))
   } catch { return expectDamage(error, forged) }
   let shown = try contents(log)
   require(
@@ -86,7 +87,7 @@ private func write(_ forged: ForgedLog) throws {
   require(isPrefix(try contents(log), of: expected), "an append changed the log")
   for next in [disk.restarted(), disk.crashed(seed: 1)] {
     let again = try WriteAheadLog.open(
-      directory: "/log", fileSystem: next, options: options(isReadOnly: false))
+      directory: "/log", fileSystem: next, options: smallSegments(isReadOnly: false))
     let found = try contents(again)
     require(
       found.count == expected.count && isPrefix(found, of: expected), "the next opening differs")
@@ -111,7 +112,7 @@ private func openStore(_ forged: ForgedLog) {
   } catch {}
 }
 
-private let readerOptions = options(isReadOnly: true)
+private let readerOptions = smallSegments(isReadOnly: true)
 
 /// Errors say that the log is damaged, nothing else; and a log without damage opens.
 private func expectDamage(_ error: WriteAheadLogError, _ forged: ForgedLog) {

@@ -18,7 +18,7 @@ enum Seeds {
   private static func inputs(_ target: String) throws -> [[UInt8]] {
     var generator = SeededGenerator(seed: 1)
     switch target {
-    case "log": return logs()
+    case "log", "repair": return logs()
     case "rows": return try rows(&generator)
     case "avro": return try avroFiles()
     case "json":

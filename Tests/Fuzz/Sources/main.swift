@@ -14,6 +14,7 @@ typealias FuzzTarget = ([UInt8]) -> Void
 
 let targets: [String: FuzzTarget] = [
   "log": fuzzLog,
+  "repair": fuzzRepair,
   "checkpoint": fuzzCheckpoint,
   "rows": fuzzRows,
   "operations": fuzzOperations,
