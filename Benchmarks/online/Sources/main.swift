@@ -15,6 +15,17 @@ func option(_ name: String) -> String? {
   return words[index + 1]
 }
 
+if !Set(CommandLine.arguments).isDisjoint(with: ["--help", "-h"]) {
+  print(
+    """
+    usage: online-benchmark [--keys N] [--rounds N] [--seconds S] [--directory DIR] [--json FILE]
+                            [--engines NAME,...] [--parts reads,relaxed,durable,recovery]
+
+    Gets, batch gets and puts of the online store beside a flat table in memory (the limit), LMDB,
+    RocksDB, SQLite and Redis. Prints medians over the rounds (3 if not said) and ratios.
+    """)
+  exit(0)
+}
 let keyCount = option("--keys").flatMap { Int($0) } ?? 1_000_000
 let rounds = option("--rounds").flatMap { Int($0) } ?? 3
 let seconds = option("--seconds").flatMap { Double($0) } ?? 1.5
