@@ -54,7 +54,11 @@ struct OfflineWriter {
           else { continue }
           follower.rows.append(entry)
         }
-        guard following > next else { break }
+        guard following > next else {
+          // To claim more than was read would lose what lies between.
+          throw FeatureStoreError(
+            .corrupt, "the log cannot be read from lsn \(next) on, and is durable up to \(end)")
+        }
         next = following
         for follower in inOrder where follower.rows.sizeBytes >= store.options.flushSizeBytes {
           reports.append(try commit(follower))

@@ -170,8 +170,11 @@ public final class WriteAheadLog: Sendable {
   /// The last LSN given to anything, acknowledged or not; 0 for none.
   public var lastLSN: LogSequenceNumber { monitor.withLock { $0.nextLSN - 1 } }
 
-  /// Everything up to here is on disk.
-  public var durableLSN: LogSequenceNumber { monitor.withLock { $0.durableLSN } }
+  /// Everything up to here is on disk, and can be read: never more than `readableLSN`.
+  public var durableLSN: LogSequenceNumber {
+    // A group is on disk a moment before it is acknowledged.
+    monitor.withLock { min($0.durableLSN, $0.acknowledgedLSN) }
+  }
 
   /// Everything up to here can be read: what was acknowledged.
   public var readableLSN: LogSequenceNumber { monitor.withLock { $0.acknowledgedLSN } }

@@ -51,6 +51,31 @@ import WriteAheadLog
     }
   }
 
+  /// A follower that goes on behind the durable LSN must have seen everything up to there.
+  @Test func whatIsDurableCanBeRead() throws {
+    let log = try open(SimulatedFileSystem(), largeSegments())
+    let isDone = Lock(false)
+    let ahead = Lock(0)
+    let readers = try (0..<3).map { _ in
+      try BackgroundThread(name: "reader") {
+        while !isDone.withLock({ $0 }) {
+          let durable = log.durableLSN
+          if durable > log.readableLSN { ahead.withLock { $0 += 1 } }
+        }
+      }
+    }
+    for _ in 0..<10_000 { _ = try log.append(LogRecords([[1]])) }
+    isDone.withLock { $0 = true }
+    for reader in readers { reader.join() }
+    #expect(ahead.withLock { $0 } == 0)
+  }
+
+  private func largeSegments() -> WriteAheadLogOptions {
+    var options = smallSegments()
+    options.segmentCapacityBytes = 64 << 20
+    return options
+  }
+
   @Test func appendsGoOnWhileASyncRuns() throws {
     let files = SimulatedFileSystem()
     var options = smallSegments()
