@@ -129,6 +129,67 @@ import Testing
     #expect(try table.refresh().metadata.snapshots.isEmpty)
   }
 
+  @Test func s37ChoicesForOneJobAreNotAnothers() throws {
+    let warehouse = try Warehouse()
+    var table = try warehouse.table().writing([row(1)])
+    let first = try #require(table.metadata.currentSnapshotID)
+    table = try table.writing([row(2)])
+    var options = VacuumOptions()
+    options.snapshotIDs = [first]
+    let chosen = Vacuum(table, options: options)
+    let standard = Vacuum(table)
+    #expect(try chosen.plan().expiry?.expiredSnapshotIDs == [first])
+    #expect(try standard.plan().expiry?.expiredSnapshotIDs.isEmpty == true)
+    #expect(try chosen.plan().expiry?.expiredSnapshotIDs == [first])
+  }
+
+  @Test func s46WhatCannotBeDeletedAfterACommitDoesNotUndoIt() throws {
+    let warehouse = try Warehouse()
+    var table = try warehouse.table(properties: ["write.metadata.previous-versions-max": "1"])
+    let first = table.metadataLocation
+    table = try table.writing([row(1)])
+    // A folder in the file's place cannot be removed as a file.
+    try FileManager.default.removeItem(atPath: warehouse.path(first))
+    try FileManager.default.createDirectory(
+      atPath: warehouse.path(first) + "/x", withIntermediateDirectories: true)
+    table = try table.writing([row(2)])
+    #expect(try warehouse.exists(first))
+    #expect(!table.metadata.metadataLog.contains { $0.metadataFile == first })
+    #expect(try table.refresh().newScan().rows().map(\.id) == [1, 2])
+  }
+
+  @Test func s55RenamingDroppingAndRegisteringOverwriteNoCommit() throws {
+    let warehouse = try Warehouse()
+    let catalog = warehouse.catalog
+    let table = try warehouse.table().writing([row(1)])
+    let old = table.metadataLocation
+    let newer = try table.writing([row(2)])
+    // Over a name that is taken, with a table that lies elsewhere.
+    let elsewhere = try warehouse.table("db.v")
+    try catalog.dropTable(elsewhere.identifier)
+    let taken = #expect(throws: IcebergError.self) {
+      try catalog.registerTable(
+        table.identifier, metadataLocation: elsewhere.metadataLocation)
+    }
+    #expect(taken?.kind == .alreadyExists)
+    #expect(try catalog.loadState(table.identifier).metadataLocation == newer.metadataLocation)
+    // Under a name that has gone.
+    let other = try TableIdentifier("db.u")
+    try catalog.renameTable(table.identifier, to: other)
+    #expect(throws: IcebergError.self) { try newer.writing([row(3)]) }
+    #expect(try catalog.loadTable(other).newScan().rows().map(\.id) == [1, 2])
+    // On a table that was dropped and comes back as it was before.
+    try catalog.dropTable(other)
+    _ = try catalog.registerTable(table.identifier, metadataLocation: old)
+    let conflict = #expect(throws: IcebergError.self) {
+      try catalog.commit(
+        table.identifier, base: newer.state, requirements: [],
+        updates: [.setProperties(["a": "b"])])
+    }
+    #expect(conflict?.kind == .commitConflict)
+    #expect(try catalog.loadTable(table.identifier).newScan().rows().map(\.id) == [1])
+  }
+
   @Test func s39AFailedRewriteLeavesNoFiles() throws {
     let warehouse = try Warehouse()
     let table = try warehouse.table().writing((0..<20).map { row($0) }, fileRows: 2)

@@ -98,6 +98,27 @@ import Testing
     #expect(wrong.map(\.path).isEmpty)
   }
 
+  @Test func everyRuleOfIcebergHasATest() throws {
+    let pattern = #/func (s[0-9]+[A-Z][A-Za-z0-9]*)\(/#
+    let written = try Set(
+      Self.files(under: "Tests").flatMap { file in
+        file.lines.compactMap { $0.firstMatch(of: pattern).map { String($0.1) } }
+      })
+    let rows = try Self.files(under: "docs", suffix: "iceberg-rules.md").flatMap(\.lines)
+      .filter { $0.hasPrefix("| S") }
+    let numbers = rows.compactMap { $0.firstMatch(of: #/^\| S([0-9]+) /#).flatMap { Int($0.1) } }
+    #expect(numbers == Array(1...59))
+    var listed: Set<String> = []
+    for (number, row) in zip(numbers, rows) {
+      let names = row.matches(of: #/`(s[0-9]+[A-Z][A-Za-z0-9]*)`/#).map { String($0.1) }
+      #expect(!names.isEmpty, "S\(number)")
+      #expect(
+        names.allSatisfy { $0.firstMatch(of: #/^s([0-9]+)/#).flatMap { Int($0.1) } == number })
+      listed.formUnion(names)
+    }
+    #expect(listed == written, "\(listed.symmetricDifference(written).sorted())")
+  }
+
   @Test func thePackageNamesNoThirdParty() throws {
     let package = try String(
       contentsOf: Self.root.appending(path: "Package.swift"), encoding: .utf8)
