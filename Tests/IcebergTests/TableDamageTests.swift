@@ -77,6 +77,28 @@ import Testing
     #expect(read(warehouse) == .harmless)
   }
 
+  /// Every digit of the metadata changed, which leaves most of it metadata: of another table.
+  @Test func everyChangedDigitOfTheMetadataIsFound() throws {
+    let warehouse = try Warehouse()
+    _ = try table(warehouse)
+    let table = try warehouse.another().loadTable(try TableIdentifier("db.t"))
+    let path = try warehouse.path(table.metadataLocation)
+    let original = try bytes(path)
+    var counts: [Outcome: Int] = [:]
+    for index in original.indices
+    where (UInt8(ascii: "0")...UInt8(ascii: "8")).contains(original[index]) {
+      var damaged = original
+      damaged[index] += 1
+      counts[try outcome(warehouse, path, damaged), default: 0] += 1
+    }
+    #expect(counts[.wrong] == nil && counts[.harmless] == nil)
+    #expect(counts[.refused, default: 0] > 100)
+    // Another writer's text ends in another way.
+    let text = String(decoding: original, as: UTF8.self)
+    let end = try #require(text.range(of: ",\"fstore.checksum\"")).lowerBound
+    #expect(try outcome(warehouse, path, Array((text[..<end] + "}").utf8)) == .harmless)
+  }
+
   @Test func zeroedSectorsAndMissingOrSwappedFilesAreFoundOrHarmless() throws {
     let warehouse = try Warehouse()
     let paths = try table(warehouse)

@@ -11,12 +11,16 @@ extension TableMetadata {
   }
 
   static func parsed(_ bytes: [UInt8]) throws(IcebergError) -> JSONValue {
-    let plain =
-      Gzip.isGzip(bytes)
-      ? try Gzip.decompress(bytes, maximumSizeBytes: TableMetadata.maximumSizeBytes) : bytes
-    do { return try JSONValue(parsing: plain) } catch {
+    let text = try plain(bytes)
+    do { return try JSONValue(parsing: text) } catch {
       throw IcebergError(.invalidMetadata, "table metadata is not JSON: \(error)")
     }
+  }
+
+  /// The text of a file, gzip or plain.
+  static func plain(_ bytes: [UInt8]) throws(IcebergError) -> [UInt8] {
+    guard Gzip.isGzip(bytes) else { return bytes }
+    return try Gzip.decompress(bytes, maximumSizeBytes: TableMetadata.maximumSizeBytes)
   }
 
   /// Checks all that the specification requires of the file's format version; unknown members are

@@ -40,7 +40,9 @@ public struct Relocation: Sendable {
   public func metadata(_ bytes: [UInt8]) throws(IcebergError) -> [UInt8] {
     var members = try members(bytes)
     if members["metadata-log"] != nil { members["metadata-log"] = [] }
-    let result = JSONValue.object(members).utf8()
+    // What moved is another text; who publishes it gives it a checksum.
+    members[MetadataChecksum.key] = nil
+    let result = MetadataChecksum.seal(JSONValue.object(members).utf8())
     _ = try TableMetadata(fileContent: result)
     return result
   }
