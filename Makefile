@@ -69,7 +69,7 @@ NIGHTLY := scripts/bootstrap --peers && swift build -c release --build-tests $(S
 nightly-simulation: nightly-simulation-1 nightly-simulation-2 nightly-simulation-3 nightly-simulation-4
 nightly-simulation-%: setup
 	swift build -c release --product simulate $(SWIFT_FLAGS)
-	.build/release/simulate --length 4 --outcomes 220 --part $*/4
+	.build/release/simulate --length 4 --outcomes 240 --part $*/4
 
 # Every call of the log fails; every byte is damaged.
 nightly-log:
