@@ -31,16 +31,9 @@ public struct AvroFileReader: Sendable {
     guard bytes.starts(with: [0x4F, 0x62, 0x6A, 1]) else {
       throw AvroError("this is no Avro object container file", byteOffset: 0)
     }
-    var decoder = AvroDecoder(bytes, in: 4..<bytes.count)
     var metadata: [String: [UInt8]] = [:]
-    while true {
-      let count = try decoder.readBlockCount()
-      if count == 0 { break }
-      for _ in 0..<count {
-        let key = try decoder.readString()
-        metadata[key] = try decoder.readBytes()
-      }
-    }
+    var decoder = AvroDecoder(bytes, in: 4..<bytes.count)
+    try AvroFileReader.forEachValue(&decoder) { key, value in metadata[key] = Array(bytes[value]) }
     let start = decoder.position
     guard decoder.remaining >= AvroFileReader.syncSize else {
       throw AvroError("the header has no sync marker", byteOffset: start)
@@ -67,6 +60,33 @@ public struct AvroFileReader: Sendable {
     self.limits = limits
     position = start + AvroFileReader.syncSize
     syncMarker = bytes[start..<position]
+  }
+
+  /// Where in a file's bytes the value of a header's key lies; nil when it has no such key, or the
+  /// bytes are no such file.
+  public static func location(of key: String, in bytes: [UInt8]) -> Range<Int>? {
+    guard bytes.count >= 4 else { return nil }
+    var decoder = AvroDecoder(bytes, in: 4..<bytes.count)
+    var found: Range<Int>?
+    do throws(AvroError) {
+      try forEachValue(&decoder) { other, value in if other == key { found = value } }
+    } catch { return nil }
+    return found
+  }
+
+  /// Walks the header's metadata, and stops after it.
+  private static func forEachValue(
+    _ decoder: inout AvroDecoder, _ visit: (String, Range<Int>) -> Void
+  ) throws(AvroError) {
+    while true {
+      let count = try decoder.readBlockCount()
+      if count == 0 { return }
+      for _ in 0..<count {
+        let key = try decoder.readString()
+        let size = try decoder.readBytes().count
+        visit(key, (decoder.position - size)..<decoder.position)
+      }
+    }
   }
 
   /// A header value as text; nil when it is absent or not UTF-8.

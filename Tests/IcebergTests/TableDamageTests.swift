@@ -99,6 +99,31 @@ import Testing
     #expect(try outcome(warehouse, path, Array((text[..<end] + "}").utf8)) == .harmless)
   }
 
+  /// A bit of every fifth byte of the manifests and their list: what still is Avro is found by its checksum,
+  /// and only damage to the name of that goes unseen.
+  @Test func everyChangedByteOfManifestsIsFound() throws {
+    let warehouse = try Warehouse()
+    let written = try table(warehouse)
+    let table = try warehouse.another().loadTable(try TableIdentifier("db.t"))
+    let list = try warehouse.path(try #require(table.metadata.currentSnapshot?.manifestList))
+    // Nobody reads the list of the snapshot before.
+    let paths = written.filter { $0.hasSuffix("-m0.avro") } + [list]
+    #expect(paths.count == 3)
+    var generator = SeededGenerator(seed: 9)
+    var counts: [Outcome: Int] = [:]
+    for path in paths {
+      let original = try bytes(path)
+      for index in stride(from: generator.below(5), to: original.count, by: 5) {
+        var damaged = original
+        damaged[index] ^= 1 << UInt8(generator.below(8))
+        counts[try outcome(warehouse, path, damaged), default: 0] += 1
+      }
+    }
+    #expect(counts[.wrong] == nil)
+    #expect(counts[.harmless, default: 0] < 20 * paths.count)
+    #expect(counts[.refused, default: 0] > 1000)
+  }
+
   @Test func zeroedSectorsAndMissingOrSwappedFilesAreFoundOrHarmless() throws {
     let warehouse = try Warehouse()
     let paths = try table(warehouse)

@@ -11,6 +11,7 @@ extension ManifestList {
     do {
       var file = try AvroFileReader(bytes)
       if let location { try FileNameMark.check(file.text(FileNameMark.key), at: location) }
+      try AvroChecksum.check(bytes, at: location ?? "manifest list")
       let steps = try ManifestListStep.plan(file.schema)
       var manifests: [ManifestFile] = []
       while var (count, decoder) = try file.nextBlock() {

@@ -38,14 +38,16 @@ public enum ManifestList {
       metadata.append(("first-row-id", firstRowID.description))
     }
     if let location { metadata.append(FileNameMark.entry(location)) }
+    metadata.append(AvroChecksum.entry)
     do {
       for manifest in resolved {
         file.append { encoder in encoder.write(manifest, formatVersion: formatVersion) }
         try file.closeFullBlock()
       }
-      return try file.finish(
-        schema: IcebergType.structure(fields).avroSchema(recordName: "manifest_file"),
-        metadata: metadata.map { (key: $0.0, value: $0.1) })
+      return AvroChecksum.seal(
+        try file.finish(
+          schema: IcebergType.structure(fields).avroSchema(recordName: "manifest_file"),
+          metadata: metadata.map { (key: $0.0, value: $0.1) }))
     } catch {
       throw IcebergError(error)
     }

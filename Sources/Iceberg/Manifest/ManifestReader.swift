@@ -45,6 +45,7 @@ public struct ManifestReader: Sendable {
         throw IcebergError(.unsupported, "encrypted manifests are not supported")
       }
       try FileNameMark.check(file.text(FileNameMark.key), at: manifest.path)
+      try AvroChecksum.check(bytes, at: manifest.path)
       formatVersion = try ManifestReader.formatVersion(file)
       self.schema =
         if let schema {

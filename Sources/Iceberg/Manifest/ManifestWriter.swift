@@ -78,10 +78,12 @@ public struct ManifestWriter: Sendable {
       ("iceberg.schema", TableSchema(fields: fields).json.text()),
     ]
     if let location { metadata.append(FileNameMark.entry(location)) }
+    metadata.append(AvroChecksum.entry)
     do {
-      let bytes = try file.finish(
-        schema: IcebergType.structure(fields).avroSchema(recordName: "manifest_entry"),
-        metadata: metadata.map { (key: $0.0, value: $0.1) })
+      let bytes = AvroChecksum.seal(
+        try file.finish(
+          schema: IcebergType.structure(fields).avroSchema(recordName: "manifest_entry"),
+          metadata: metadata.map { (key: $0.0, value: $0.1) }))
       written.length = Int64(bytes.count)
       return (bytes, written)
     } catch {

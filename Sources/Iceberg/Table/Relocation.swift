@@ -41,7 +41,7 @@ public struct Relocation: Sendable {
     var members = try members(bytes)
     if members["metadata-log"] != nil { members["metadata-log"] = [] }
     // What moved is another text; who publishes it gives it a checksum.
-    members[MetadataChecksum.key] = nil
+    members[FileChecksum.key] = nil
     let result = MetadataChecksum.seal(JSONValue.object(members).utf8())
     _ = try TableMetadata(fileContent: result)
     return result
@@ -167,9 +167,10 @@ public struct Relocation: Sendable {
       }
       var metadata: [(key: String, value: String)] = []
       for key in reader.metadata.keys.sorted() where !key.hasPrefix("avro.") {
-        metadata.append((key, reader.text(key) ?? ""))
+        metadata.append(
+          (key, key == FileChecksum.key ? AvroChecksum.entry.value : reader.text(key) ?? ""))
       }
-      return try writer.finish(schema: reader.schema, metadata: metadata)
+      return AvroChecksum.seal(try writer.finish(schema: reader.schema, metadata: metadata))
     } catch let error as AvroError {
       throw IcebergError(error)
     } catch let error as IcebergError {

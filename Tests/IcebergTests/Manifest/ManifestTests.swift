@@ -117,7 +117,7 @@ enum ManifestFixture {
     #expect(Golden.sorted(written) == Golden.sorted(golden))
     let values = try Golden.json("java1.10.2_manifest_list_v\(version)_kv.json")
     let keys = try #require(values.objectValue).keys
-    #expect(Set(keys + ["avro.schema"]) == Set(header.metadata.keys))
+    #expect(Set(keys + ["avro.schema", "fstore.checksum"]) == Set(header.metadata.keys))
     #expect(
       try JSONValue(parsing: try #require(header.text("iceberg.schema")))
         == (try JSONValue(parsing: try #require(values["iceberg.schema"]?.stringValue))))
