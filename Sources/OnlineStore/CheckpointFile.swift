@@ -20,6 +20,7 @@ struct CheckpointFile {
   private static let checksumOffset = 20
   private static let groupBytes = 24
   private static let entryBytes = 16
+  private static let largestLogBytes = 1 << 50
 
   var store: StoreIdentifier
   /// Every record up to here is in the index.
@@ -151,12 +152,18 @@ struct CheckpointFile {
       return nil
     }
     var shard = Shard()
+    let keyCount = bytes.loadLittleEndian(Int64.self, at: 0)
     shard.liveBytes = Int(bytes.loadLittleEndian(Int64.self, at: 8))
+    // A checksum is no signature: sums of what cannot be would overflow.
+    guard 0...largestLogBytes ~= shard.liveBytes else { return nil }
     var offset = shardHeaderBytes
     for _ in 0..<bytes.loadLittleEndian(UInt32.self, at: 16) {
       var group = OnlineStore.GroupStatistics()
       group.liveKeys = Int(bytes.loadLittleEndian(Int64.self, at: offset + 8))
       group.deletedKeys = Int(bytes.loadLittleEndian(Int64.self, at: offset + 16))
+      guard 0...keyCount ~= Int64(group.liveKeys), 0...keyCount ~= Int64(group.deletedKeys) else {
+        return nil
+      }
       shard.groups[bytes.loadLittleEndian(UInt32.self, at: offset)] = group
       offset += groupBytes
     }

@@ -110,6 +110,36 @@ import WriteAheadLog
     }
   }
 
+  /// Under checksums that are right, counts that cannot be: their sums would overflow.
+  @Test(arguments: [8, 24 + 8, 24 + 16], [Int64.max, -1])
+  func impossibleCountsInACheckpointAreNotBelieved(place: Int, count: Int64) throws {
+    let files = SimulatedFileSystem()
+    let store = try StoreModel.open(files)
+    for key in 0..<40 as Range<UInt8> {
+      _ = try store.append([LogEntry(.put, groupID: 7, eventTime: 1, key: [key], row: [key])])
+    }
+    try store.checkpoint()
+    try store.close()
+    var index = try #require(files.bytes(of: "/log/INDEX"))
+    // Shard after shard: keys, live bytes, groups, checksum; then the groups, then the keys.
+    var offset = 64
+    while offset < index.count {
+      let keys = Int(index.rawSpan.loadLittleEndian(UInt64.self, at: offset))
+      let groups = Int(index.rawSpan.loadLittleEndian(UInt32.self, at: offset + 16))
+      let end = offset + 24 + groups * 24 + keys * 16
+      if groups > 0 { index.storeLittleEndian(count, at: offset + place) }
+      var sum = CRC32C(of: index.rawSpan.extracting(offset..<offset + 20))
+      sum.update(index.rawSpan.extracting(offset + 24..<end))
+      let masked = sum.masked
+      index.storeLittleEndian(masked, at: offset + 20)
+      offset = end
+    }
+    files.overwrite("/log/INDEX", with: index)
+    let again = try StoreModel.open(files.restarted())
+    #expect(again.statistics.groups == store.statistics.groups)
+    #expect(again.statistics.liveBytes == store.statistics.liveBytes)
+  }
+
   @Test func cleaningGivesSpaceBackAndFollowersSeeNothingTwice() throws {
     let files = SimulatedFileSystem()
     let store = try StoreModel.open(files)
