@@ -233,25 +233,35 @@ extension RESTCatalog {
     }
   }
 
-  /// Sends the updates and the requirements; `base` only says which table is meant and how snapshots
-  /// are written: the server decides on what it has.
-  public func commit(
-    _ identifier: TableIdentifier, base: TableState, requirements: [TableRequirement],
-    updates: [TableUpdate]
-  ) throws(IcebergError) -> TableState {
-    let path = path(identifier)
-    var version = base.metadata.formatVersion
-    for case .upgradeFormatVersion(let newer) in updates { version = max(version, newer) }
-    let body: JSONValue = [
-      "identifier": json(identifier), "requirements": .array(requirements.compactMap(\.json)),
-      "updates": .array(updates.map { $0.json(formatVersion: version) }),
-    ]
+  /// Sends the updates and the requirements; `base` only says how snapshots are written: the server
+  /// decides on what it has. Several changes go to its `transactions/commit`, which not every server
+  /// has; the new versions are then loaded one by one, and may be newer than the commit.
+  public func commit(_ changes: [TableChange]) throws(IcebergError) -> [TableState] {
+    let isTransaction = changes.count != 1
+    let path = isTransaction ? root + "/transactions/commit" : path(changes[0].identifier)
+    let body: JSONValue =
+      isTransaction ? ["table-changes": .array(changes.map(json))] : json(changes[0])
     let response = try session.write(.post, path, body)
-    do throws(IcebergError) { return try state(response, path) } catch {
-      guard (200..<300).contains(response.status) else { throw error }
+    try require(response, path)
+    do throws(IcebergError) {
+      guard isTransaction else { return [try state(response, path)] }
+      var states: [TableState] = []
+      for change in changes { states.append(try loadState(change.identifier)) }
+      return states
+    } catch {
       // It was committed, whatever the answer looks like.
       throw IcebergError(.commitStateUnknown, error.message, context: error.context)
     }
+  }
+
+  private func json(_ change: TableChange) -> JSONValue {
+    var version = change.base.metadata.formatVersion
+    for case .upgradeFormatVersion(let newer) in change.updates { version = max(version, newer) }
+    return [
+      "identifier": json(change.identifier),
+      "requirements": .array(change.requirements.compactMap(\.json)),
+      "updates": .array(change.updates.map { $0.json(formatVersion: version) }),
+    ]
   }
 }
 

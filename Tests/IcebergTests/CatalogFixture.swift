@@ -68,3 +68,67 @@ func fakeFile(_ name: String, rows: Int64 = 10, in table: Table) -> DataFile {
   DataFile(
     path: table.location + "/data/\(name).parquet", recordCount: rows, fileSizeInBytes: rows * 100)
 }
+
+/// A catalog that hands everything on, for tests to come in between.
+class ForwardingCatalog: Catalog, @unchecked Sendable {
+  // Unchecked for those who inherit; it has no state of its own.
+  private let catalog: SQLiteCatalog
+
+  init(_ catalog: SQLiteCatalog) { self.catalog = catalog }
+
+  var name: String { catalog.name }
+
+  func commit(_ changes: [TableChange]) throws(IcebergError) -> [TableState] {
+    try catalog.commit(changes)
+  }
+
+  func loadTable(_ identifier: TableIdentifier) throws(IcebergError) -> Table {
+    let table = try catalog.loadTable(identifier)
+    return Table(
+      identifier: identifier, state: table.state, catalog: self, io: table.io, clock: table.clock)
+  }
+
+  func loadState(_ identifier: TableIdentifier) throws(IcebergError) -> TableState {
+    try catalog.loadState(identifier)
+  }
+
+  func createNamespace(
+    _ namespace: Namespace, properties: [String: String]
+  ) throws(IcebergError) { try catalog.createNamespace(namespace, properties: properties) }
+
+  func listNamespaces() throws(IcebergError) -> [Namespace] { try catalog.listNamespaces() }
+
+  func namespaceProperties(_ namespace: Namespace) throws(IcebergError) -> [String: String] {
+    try catalog.namespaceProperties(namespace)
+  }
+
+  func dropNamespace(_ namespace: Namespace) throws(IcebergError) {
+    try catalog.dropNamespace(namespace)
+  }
+
+  func listTables(_ namespace: Namespace) throws(IcebergError) -> [TableIdentifier] {
+    try catalog.listTables(namespace)
+  }
+
+  func tableExists(_ identifier: TableIdentifier) throws(IcebergError) -> Bool {
+    try catalog.tableExists(identifier)
+  }
+
+  func createTable(
+    _ identifier: TableIdentifier, _ definition: TableDefinition
+  ) throws(IcebergError) -> Table { try catalog.createTable(identifier, definition) }
+
+  func dropTable(_ identifier: TableIdentifier) throws(IcebergError) {
+    try catalog.dropTable(identifier)
+  }
+
+  func renameTable(
+    _ identifier: TableIdentifier, to newIdentifier: TableIdentifier
+  ) throws(IcebergError) { try catalog.renameTable(identifier, to: newIdentifier) }
+
+  func registerTable(
+    _ identifier: TableIdentifier, metadataLocation: String
+  ) throws(IcebergError) -> Table {
+    try catalog.registerTable(identifier, metadataLocation: metadataLocation)
+  }
+}

@@ -278,10 +278,7 @@ private final class UnreliableCatalog: Catalog, @unchecked Sendable {
     memory = next
   }
 
-  func commit(
-    _ identifier: TableIdentifier, base: TableState, requirements: [TableRequirement],
-    updates: [TableUpdate]
-  ) throws(IcebergError) -> TableState {
+  func commit(_ changes: [TableChange]) throws(IcebergError) -> [TableState] {
     let others = meanwhile
     let lie = lie
     meanwhile = nil
@@ -292,14 +289,13 @@ private final class UnreliableCatalog: Catalog, @unchecked Sendable {
       effect = own
     }
     if lie == .unknownAndLost { throw IcebergError(.commitStateUnknown, "lost") }
-    let state = try memory.commit(
-      identifier, base: base, requirements: requirements, updates: updates)
+    let states = try memory.commit(changes)
     commitCount += 1
     rows = effect(rows)
     switch lie {
     case .unknownThoughCommitted: throw IcebergError(.commitStateUnknown, "answer lost")
     case .conflictThoughCommitted: throw IcebergError(.commitConflict, "an echo")
-    default: return state
+    default: return states
     }
   }
 

@@ -326,53 +326,24 @@ extension Table {
 }
 
 /// A catalog whose commits report something else than what they did.
-final class LyingCatalog: Catalog {
+final class LyingCatalog: ForwardingCatalog, @unchecked Sendable {
   enum Lie { case unknownThoughCommitted, unknownAndLost, conflictThoughCommitted }
 
-  let catalog: SQLiteCatalog
   private let lies: Mutex<[Lie]>
-  var name: String { catalog.name }
 
   init(_ catalog: SQLiteCatalog, _ lies: [Lie]) {
-    self.catalog = catalog
     self.lies = Mutex(lies)
+    super.init(catalog)
   }
 
-  func commit(
-    _ identifier: TableIdentifier, base: TableState, requirements: [TableRequirement],
-    updates: [TableUpdate]
-  ) throws(IcebergError) -> TableState {
+  override func commit(_ changes: [TableChange]) throws(IcebergError) -> [TableState] {
     let lie = lies.withLock { $0.isEmpty ? nil : $0.removeFirst() }
     if lie != .unknownAndLost {
-      let state = try catalog.commit(
-        identifier, base: base, requirements: requirements, updates: updates)
-      if lie == nil { return state }
+      let states = try super.commit(changes)
+      if lie == nil { return states }
     }
     throw IcebergError(
       lie == .conflictThoughCommitted ? .commitConflict : .commitStateUnknown, "a lie")
-  }
-
-  func loadTable(_ identifier: TableIdentifier) throws(IcebergError) -> Table {
-    let table = try catalog.loadTable(identifier)
-    return Table(
-      identifier: identifier, state: table.state, catalog: self, io: table.io, clock: table.clock)
-  }
-  func loadState(_ identifier: TableIdentifier) throws(IcebergError) -> TableState {
-    try catalog.loadState(identifier)
-  }
-  func createNamespace(_: Namespace, properties: [String: String]) throws(IcebergError) {}
-  func listNamespaces() throws(IcebergError) -> [Namespace] { [] }
-  func namespaceProperties(_: Namespace) throws(IcebergError) -> [String: String] { [:] }
-  func dropNamespace(_: Namespace) throws(IcebergError) {}
-  func listTables(_: Namespace) throws(IcebergError) -> [TableIdentifier] { [] }
-  func tableExists(_: TableIdentifier) throws(IcebergError) -> Bool { true }
-  func createTable(_: TableIdentifier, _: TableDefinition) throws(IcebergError) -> Table {
-    throw IcebergError(.unsupported, "")
-  }
-  func dropTable(_: TableIdentifier) throws(IcebergError) {}
-  func renameTable(_: TableIdentifier, to _: TableIdentifier) throws(IcebergError) {}
-  func registerTable(_: TableIdentifier, metadataLocation _: String) throws(IcebergError) -> Table {
-    throw IcebergError(.unsupported, "")
   }
 }
 

@@ -133,6 +133,10 @@ class Handler(BaseHTTPRequestHandler):
                 raise Failure(409, "AlreadyExistsException", f"{new}")
             tables[new] = tables.pop(named(old))
             return 204, None
+        if names == ["transactions", "commit"]:
+            changes = [((tuple(change["identifier"]["namespace"]), change["identifier"]["name"]), change)
+                       for change in request["table-changes"]]
+            return (204 if self.commit(changes) else None), None
         if names == ["namespaces"]:
             if method == "GET":
                 parent = tuple(query["parent"].split("\x1f")) if "parent" in query else ()
@@ -169,7 +173,7 @@ class Handler(BaseHTTPRequestHandler):
             return 204, None
         if method == "GET":
             return 200, answer(identifier)
-        return self.commit(identifier, request)
+        return (200, answer(identifier)) if self.commit([(identifier, request)]) else (None, None)
 
     def create(self, namespace, name, request):
         identifier = (namespace, name)
@@ -189,30 +193,36 @@ class Handler(BaseHTTPRequestHandler):
         tables[identifier] = [write(metadata, 0), metadata, 0]
         return 200, answer(identifier)
 
-    def commit(self, identifier, request):
+    def commit(self, changes):
+        """Commits all of (identifier, request) or none."""
         fault = settings["faults"].pop(0) if settings["faults"] else None
         if fault == "409":
             raise Failure(409, "CommitFailedException", "planted")
         if fault and fault.endswith("before"):
             raise Failure(int(fault.split()[0]), "Planted", "planted, nothing done")
-        request["identifier"] = {"namespace": list(identifier[0]), "name": identifier[1]}
-        wanted = CommitTableRequest.model_validate(request)
-        location, metadata, version = tables[identifier]
-        try:
-            for requirement in wanted.requirements:
-                requirement.validate(metadata)
-        except CommitFailedException as error:
-            raise Failure(409, "CommitFailedException", str(error)) from error
-        updated = update_table_metadata(metadata, wanted.updates, metadata_location=location)
-        tables[identifier] = [write(updated, version + 1), updated, version + 1]
+        updated = [self.updated(identifier, request) for identifier, request in changes]
+        for (identifier, _), metadata in zip(changes, updated):
+            version = tables[identifier][2] + 1
+            tables[identifier] = [write(metadata, version), metadata, version]
         if fault == "drop after":
-            return None, None
+            return False
         if fault == "slow after":
             time.sleep(2)
         if fault and fault.endswith("after"):
             if fault[0].isdigit():
                 raise Failure(int(fault.split()[0]), "Planted", "planted, done all the same")
-        return 200, answer(identifier)
+        return True
+
+    def updated(self, identifier, request):
+        request["identifier"] = {"namespace": list(identifier[0]), "name": identifier[1]}
+        wanted = CommitTableRequest.model_validate(request)
+        location, metadata, _ = tables[named(identifier)]
+        try:
+            for requirement in wanted.requirements:
+                requirement.validate(metadata)
+        except CommitFailedException as error:
+            raise Failure(409, "CommitFailedException", str(error)) from error
+        return update_table_metadata(metadata, wanted.updates, metadata_location=location)
 
 
 server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

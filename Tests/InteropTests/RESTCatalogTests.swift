@@ -254,6 +254,49 @@ private final class MeddlingClient: HTTPClient, @unchecked Sendable {
     #expect(try ids(result.table) == [1, 2])
   }
 
+  @Test(arguments: [nil, "500 after", "409"])
+  func twoTablesChangeTogetherOrNotAtAll(fault: String?) throws {
+    let server = try RESTServer()
+    let catalog = try server.catalog()
+    let (a, b) = (try table(catalog), try table(catalog, "dc.u"))
+    let files = (try a.writing([row(1)]), try b.writing([row(2)]))
+    try server.set(["faults": fault.map { [.string($0)] } ?? []])
+    var transaction = CatalogTransaction([a.newAppend(files.0), b.newAppend(files.1)])
+    transaction.options.pause = { _ in }
+    let results = try transaction.commit()
+    #expect(try results.map { try ids($0.table) } == [[1], [2]])
+    #expect(results[1].table.metadata.snapshots.count == 1)
+    #expect(results[0].attemptCount == (fault == "409" ? 2 : 1))
+    let requests = try server.set([:]).filter { $0.hasPrefix("POST /v1/transactions/commit") }
+    #expect(requests.count == (fault == "409" ? 2 : 1))
+    // What the server refuses changes none.
+    try server.set(["faults": ["409", "409"]])
+    transaction = CatalogTransaction([
+      a.newAppend(try a.writing([row(3)])), b.newAppend(try b.writing([row(4)])),
+    ])
+    transaction.options.retryCount = 1
+    transaction.options.pause = { _ in }
+    let error = #expect(throws: IcebergError.self) { try transaction.commit() }
+    #expect(error?.kind == .commitConflict)
+    #expect(try ids(a) == [1] && ids(b) == [2])
+  }
+
+  @Test func aTableIsReplacedAsAWhole() throws {
+    let server = try RESTServer()
+    let table = try table(try server.catalog()).appending([row(1)])
+    let definition = TableDefinition(
+      schema: TableSchema(fields: [.optional(1, "id", .long), .optional(2, "other", .string)]))
+    var commit = try table.newReplacement(definition)
+    let writer = try DataFileWriter(commit.table)
+    try writer.write(
+      try Canonical.batch([[7, "x"]], commit.table.schema.columnarSchema))
+    commit.append(try writer.finish())
+    let replaced = try commit.commit().table
+    #expect(try ids(replaced) == [7])
+    #expect(replaced.schema.field(named: "id")?.id == table.schema.field(named: "id")?.id)
+    #expect(replaced.metadata.snapshots.count == 2)
+  }
+
   @Test func aTimeoutWhileCommittingIsUnknownAndLookedUp() throws {
     let server = try RESTServer()
     var client = CurlClient()

@@ -9,6 +9,43 @@ public struct TableState: Sendable {
   }
 }
 
+/// What becomes of one table in a commit.
+public struct TableChange: Sendable {
+  public let identifier: TableIdentifier
+  /// The version that the change was computed from.
+  public let base: TableState
+  public let requirements: [TableRequirement]
+  public let updates: [TableUpdate]
+
+  public init(
+    _ identifier: TableIdentifier, base: TableState, requirements: [TableRequirement],
+    updates: [TableUpdate]
+  ) {
+    self.identifier = identifier
+    self.base = base
+    self.requirements = requirements
+    self.updates = updates
+  }
+
+  /// Checks the requirements and applies the updates: what a catalog that keeps metadata files itself
+  /// writes.
+  func nextState(nowMilliseconds: Int64) throws(IcebergError) -> TableState {
+    for requirement in requirements { try requirement.check(base.metadata) }
+    let metadata = try base.metadata.applying(
+      updates, nowMilliseconds: nowMilliseconds, previousLocation: base.metadataLocation)
+    guard metadata.formatVersion >= 2 else {
+      throw IcebergError(
+        .unsupported, "tables of format version 1 are only read: upgrade '\(identifier)' to 2")
+    }
+    guard metadata.encryptionKeys.isEmpty else {
+      throw IcebergError(.unsupported, "'\(identifier)' is encrypted, which is not supported")
+    }
+    return TableState(
+      metadata: metadata,
+      metadataLocation: metadata.nextMetadataLocation(after: base.metadataLocation))
+  }
+}
+
 /// What a new table is made of.
 public struct TableDefinition: Sendable {
   /// Field ids may be anything distinct: the table gets fresh ones, in the same order.
@@ -38,7 +75,7 @@ public struct TableDefinition: Sendable {
 /// Knows the current metadata file of every table, and replaces it atomically.
 ///
 /// Implementations are thread-safe, and safe against other processes.
-public protocol Catalog: Sendable {
+public protocol Catalog: AnyObject, Sendable {
   var name: String { get }
 
   func createNamespace(
@@ -67,14 +104,28 @@ public protocol Catalog: Sendable {
   /// The current version of a table.
   func loadState(_ identifier: TableIdentifier) throws(IcebergError) -> TableState
 
-  /// Publishes `base` with `updates` applied, if the table is still at `base`.
+  /// Publishes each change's `base` with its `updates` applied, if every table is still at its `base`:
+  /// all of them or none, and in the order of the changes, which are of different tables.
   ///
-  /// Returns once the new version is durable and visible. Otherwise throws: `commitConflict` when it
+  /// Returns once the new versions are durable and visible. Otherwise throws: `commitConflict` when it
   /// is proven that nothing happened and a retry from a fresh state may succeed;
   /// `commitStateUnknown` when it may or may not have happened, and nothing may be deleted; any other
-  /// kind when it is proven that nothing happened.
-  func commit(
+  /// kind when it is proven that nothing happened, `unsupported` when the catalog commits one table at
+  /// a time.
+  func commit(_ changes: [TableChange]) throws(IcebergError) -> [TableState]
+}
+
+extension Catalog {
+  /// Publishes one change.
+  public func commit(
     _ identifier: TableIdentifier, base: TableState, requirements: [TableRequirement],
     updates: [TableUpdate]
-  ) throws(IcebergError) -> TableState
+  ) throws(IcebergError) -> TableState {
+    let change = TableChange(identifier, base: base, requirements: requirements, updates: updates)
+    let states = try commit([change])
+    guard let state = states.first else {
+      throw IcebergError(.commitStateUnknown, "the catalog '\(name)' gave no new version")
+    }
+    return state
+  }
 }

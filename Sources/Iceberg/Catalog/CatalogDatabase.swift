@@ -120,6 +120,10 @@ extension CatalogDatabase {
 }
 
 extension IcebergError {
+  static func changed(_ table: TableIdentifier) -> IcebergError {
+    IcebergError(.commitConflict, "the table '\(table)' was changed by somebody else")
+  }
+
   /// A failed statement has changed nothing.
   init(_ error: SQLiteError) {
     self.init(
@@ -174,19 +178,26 @@ extension CatalogDatabase {
     }
   }
 
-  /// Moves a table from one metadata file to the next: the compare-and-swap that commits are.
+  /// A table's step from one metadata file to the next.
+  struct Move {
+    let table: TableIdentifier
+    let from: String
+    let to: String
+  }
+
+  /// Moves all tables or none: the compare-and-swap that commits are.
   ///
-  /// - Returns: false when the table is not at `old`.
-  func swap(
-    _ table: TableIdentifier, from old: String, to new: String
-  ) throws(IcebergError) -> Bool {
+  /// - Throws: `commitConflict` when a table is not where its move starts.
+  func swap(_ moves: [Move]) throws(IcebergError) {
     let sql =
       "UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = ?"
       + CatalogDatabase.key + " AND metadata_location = ?" + isTable
-    let values = [new, old] + keyValues(table) + [old]
-    return try transaction { connection in
-      try connection.run(sql, values)
-      return connection.changedRowCount == 1
+    let steps = moves.map { ($0.table, [$0.to, $0.from] + keyValues($0.table) + [$0.from]) }
+    try transaction { connection in
+      for (table, values) in steps {
+        try connection.run(sql, values)
+        guard connection.changedRowCount == 1 else { throw IcebergError.changed(table) }
+      }
     }
   }
 

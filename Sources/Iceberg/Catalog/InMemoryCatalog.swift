@@ -87,9 +87,11 @@ extension InMemoryCatalog {
       schema: definition.schema, partitionSpec: definition.partitionSpec,
       sortOrder: definition.sortOrder,
       location: definition.location ?? Location.join(warehouse, folder),
-      properties: definition.properties, formatVersion: definition.formatVersion,
+      properties: definition.propertiesOfNewTable, formatVersion: definition.formatVersion,
       nowMilliseconds: clock.nowMicroseconds() / 1000)
-    let created = try write(metadata, after: nil)
+    let created = TableState(
+      metadata: metadata, metadataLocation: metadata.nextMetadataLocation(after: nil))
+    try io.write(created)
     return try insert(identifier, created) { io.deleteAll([created.metadataLocation]) }
   }
 
@@ -136,31 +138,29 @@ extension InMemoryCatalog {
     return try insert(identifier, registered) {}
   }
 
-  public func commit(
-    _ identifier: TableIdentifier, base: TableState, requirements: [TableRequirement],
-    updates: [TableUpdate]
-  ) throws(IcebergError) -> TableState {
-    for requirement in requirements { try requirement.check(base.metadata) }
-    let metadata = try base.metadata.applying(
-      updates, nowMilliseconds: clock.nowMicroseconds() / 1000,
-      previousLocation: base.metadataLocation)
-    guard metadata.formatVersion >= 2 else {
-      throw IcebergError(.unsupported, "tables of format version 1 are only read")
+  public func commit(_ changes: [TableChange]) throws(IcebergError) -> [TableState] {
+    var states: [TableState] = []
+    for change in changes {
+      states.append(try change.nextState(nowMilliseconds: clock.nowMicroseconds() / 1000))
     }
-    let next = try write(metadata, after: base.metadataLocation)
-    let isSwapped = state.withLock { state in
-      guard state.tables[identifier]?.metadataLocation == base.metadataLocation else {
-        return false
+    try io.write(states)
+    let next = states
+    let stale = state.withLock { state -> TableIdentifier? in
+      for change in changes
+      where state.tables[change.identifier]?.metadataLocation != change.base.metadataLocation {
+        return change.identifier
       }
-      state.tables[identifier] = next
-      return true
+      for (change, next) in zip(changes, next) { state.tables[change.identifier] = next }
+      return nil
     }
-    guard isSwapped else {
-      io.deleteAll([next.metadataLocation])
-      throw IcebergError(
-        .commitConflict, "the table '\(identifier)' was changed by somebody else")
+    if let stale {
+      io.deleteAll(states.map(\.metadataLocation))
+      throw IcebergError.changed(stale)
     }
-    return next
+    for (change, state) in zip(changes, states) {
+      io.deleteMetadata(of: change.base.metadata, replacedBy: state.metadata)
+    }
+    return states
   }
 
   private func table(_ identifier: TableIdentifier, _ state: TableState) -> Table {
@@ -180,14 +180,5 @@ extension InMemoryCatalog {
       throw IcebergError(.alreadyExists, "the table '\(identifier)' already exists")
     }
     return table(identifier, created)
-  }
-
-  /// Durable before anybody can be told of it.
-  private func write(
-    _ metadata: TableMetadata, after previous: String?
-  ) throws(IcebergError) -> TableState {
-    let file = metadata.nextMetadataLocation(after: previous)
-    try io.write(file, metadata.content(at: file))
-    return TableState(metadata: metadata, metadataLocation: file)
   }
 }

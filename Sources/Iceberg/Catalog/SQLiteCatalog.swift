@@ -115,22 +115,17 @@ extension SQLiteCatalog {
     if location == nil { location = try newLocation(identifier) }
     guard let location else { throw IcebergError(.invalidArgument, "a table needs a location") }
     try requireFreeLocation(location)
-    // Frequent small commits would otherwise leave a metadata file each; ours to keep is the log.
-    var properties = [
-      "write.metadata.delete-after-commit.enabled": "true",
-      "write.metadata.previous-versions-max": "100",
-    ]
-    properties.merge(definition.properties) { $1 }
     let metadata = try TableMetadata.new(
       schema: definition.schema, partitionSpec: definition.partitionSpec,
       sortOrder: definition.sortOrder,
-      location: Location.location(ofPath: try io.path(of: location)), properties: properties,
-      formatVersion: definition.formatVersion, nowMilliseconds: nowMilliseconds)
-    let file = metadata.nextMetadataLocation(after: nil)
-    try io.write(file, metadata.content(at: file))
-    let state = TableState(metadata: metadata, metadataLocation: file)
-    do { try database.insert(identifier, metadataLocation: file) } catch {
-      try resolve(error, identifier, state)
+      location: Location.location(ofPath: try io.path(of: location)),
+      properties: definition.propertiesOfNewTable, formatVersion: definition.formatVersion,
+      nowMilliseconds: nowMilliseconds)
+    let state = TableState(
+      metadata: metadata, metadataLocation: metadata.nextMetadataLocation(after: nil))
+    try io.write(state)
+    do { try database.insert(identifier, metadataLocation: state.metadataLocation) } catch {
+      try resolve(error, [(identifier, state)])
     }
     return finish(identifier, state)
   }
@@ -153,7 +148,9 @@ extension SQLiteCatalog {
 
   public func dropTable(_ identifier: TableIdentifier) throws(IcebergError) {
     let location = try requireLocation(identifier)
-    guard try database.delete(identifier, at: location) else { throw changed(identifier) }
+    guard try database.delete(identifier, at: location) else {
+      throw IcebergError.changed(identifier)
+    }
     cache.withLock { $0[identifier] = nil }
   }
 
@@ -163,7 +160,7 @@ extension SQLiteCatalog {
     try requireNamespace(newIdentifier.namespace)
     let location = try requireLocation(identifier)
     guard try database.rename(identifier, to: newIdentifier, at: location) else {
-      throw changed(identifier)
+      throw IcebergError.changed(identifier)
     }
     cache.withLock { $0[identifier] = nil }
   }
@@ -193,10 +190,6 @@ extension SQLiteCatalog {
       throw IcebergError(.notFound, "there is no table '\(identifier)' in catalog '\(name)'")
     }
     return location
-  }
-
-  private func changed(_ identifier: TableIdentifier) -> IcebergError {
-    IcebergError(.commitConflict, "the table '\(identifier)' was changed by somebody else")
   }
 
   private func readState(_ location: String) throws(IcebergError) -> TableState {
@@ -252,43 +245,37 @@ extension SQLiteCatalog {
 
 // Commits.
 extension SQLiteCatalog {
-  public func commit(
-    _ identifier: TableIdentifier, base: TableState, requirements: [TableRequirement],
-    updates: [TableUpdate]
-  ) throws(IcebergError) -> TableState {
-    for requirement in requirements { try requirement.check(base.metadata) }
-    let metadata = try base.metadata.applying(
-      updates, nowMilliseconds: nowMilliseconds, previousLocation: base.metadataLocation)
-    guard metadata.formatVersion >= 2 else {
-      throw IcebergError(
-        .unsupported, "tables of format version 1 are only read: upgrade '\(identifier)' to 2")
+  /// One transaction of the database moves all tables to their new metadata.
+  public func commit(_ changes: [TableChange]) throws(IcebergError) -> [TableState] {
+    var states: [TableState] = []
+    for change in changes { states.append(try change.nextState(nowMilliseconds: nowMilliseconds)) }
+    try io.write(states)
+    let moves = zip(changes, states).map { change, state in
+      CatalogDatabase.Move(
+        table: change.identifier, from: change.base.metadataLocation, to: state.metadataLocation)
     }
-    guard metadata.encryptionKeys.isEmpty else {
-      throw IcebergError(.unsupported, "'\(identifier)' is encrypted, which is not supported")
-    }
-    let file = metadata.nextMetadataLocation(after: base.metadataLocation)
-    let state = TableState(metadata: metadata, metadataLocation: file)
-    // Durable before anybody can be told of it.
-    try io.write(file, metadata.content(at: file))
     do throws(IcebergError) {
-      guard try database.swap(identifier, from: base.metadataLocation, to: file) else {
-        throw changed(identifier)
-      }
-    } catch { try resolve(error, identifier, state) }
-    deleteOldMetadata(base.metadata, metadata)
-    return finish(identifier, state).state
+      try database.swap(moves)
+    } catch { try resolve(error, zip(changes, states).map { ($0.identifier, $1) }) }
+    for (change, state) in zip(changes, states) {
+      io.deleteMetadata(of: change.base.metadata, replacedBy: state.metadata)
+      _ = finish(change.identifier, state)
+    }
+    return states
   }
 
-  /// Decides what a failed pointer change means: returns when it happened after all, else throws.
+  /// Decides what a failed change of pointers means: returns when it happened after all, else throws.
   private func resolve(
-    _ error: IcebergError, _ identifier: TableIdentifier, _ state: TableState
+    _ error: IcebergError, _ changes: [(identifier: TableIdentifier, state: TableState)]
   ) throws(IcebergError) {
     guard error.kind == .commitStateUnknown else {
-      io.deleteAll([state.metadataLocation])
+      io.deleteAll(changes.map(\.state.metadataLocation))
       throw error
     }
     do {
-      if try database.metadataLocation(identifier) == state.metadataLocation { return }
+      // All pointers have moved or none: one that did says so for all.
+      for (identifier, state) in changes
+      where try database.metadataLocation(identifier) == state.metadataLocation { return }
     } catch { throw IcebergError(.commitStateUnknown, error.message, context: error.context) }
     throw error
   }
@@ -298,24 +285,6 @@ extension SQLiteCatalog {
     remember(identifier, state)
     if options.writesVersionHint { writeVersionHint(identifier, state.metadata) }
     return table(identifier, state)
-  }
-
-  /// Deletes the metadata files that fell out of the log, when the table's properties say so. Only
-  /// files in the table's own metadata folder: the log may name anything.
-  private func deleteOldMetadata(_ old: TableMetadata, _ new: TableMetadata) {
-    let property = new.properties["write.metadata.delete-after-commit.enabled"]
-    guard property?.lowercased() == "true" else { return }
-    let kept = Set(new.metadataLog.map(\.metadataFile))
-    let candidates = old.metadataLog.map(\.metadataFile).filter { file in
-      guard !kept.contains(file),
-        file.hasSuffix(".metadata.json") || file.hasSuffix(".metadata.json.gz")
-      else { return false }
-      do {
-        return try Location.comparable(Location.parent(of: file))
-          == Location.comparable(new.metadataFolder)
-      } catch { return false }
-    }
-    io.deleteAll(candidates)
   }
 
   /// Publishes the name of the current metadata file for readers without a catalog. A convenience:

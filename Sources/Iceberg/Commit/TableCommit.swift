@@ -2,11 +2,11 @@ import Storage
 
 /// One atomic change of a table: files, properties, references and schema, all or nothing.
 ///
-/// Built up, then `commit()`. On a conflict everything that depends on the table's head is built
-/// anew on the new head, validations included. Other failures are final: after
-/// `commitStateUnknown` the commit may have happened, and none of its files may be deleted; after
-/// any other error it is proven not to have happened, and the manifests that it wrote are removed
-/// (data files are the caller's).
+/// Built up, then `commit()`, or committed with those of other tables by a `CatalogTransaction`. On a
+/// conflict everything that depends on the table's head is built anew on the new head, validations
+/// included. Other failures are final: after `commitStateUnknown` the commit may have happened, and none
+/// of its files may be deleted; after any other error it is proven not to have happened, and the manifests
+/// that it wrote are removed (data files are the caller's).
 public struct TableCommit: Sendable {
   public typealias Validation = @Sendable (TableMetadata) throws(IcebergError) -> Void
   public typealias Update = @Sendable (TableMetadata) throws(IcebergError) -> [TableUpdate]
@@ -23,6 +23,7 @@ public struct TableCommit: Sendable {
   /// Table properties that the snapshot's summary repeats, as they are on the head it builds on.
   public var summaryProperties: Set<String> = []
   var change: FileChange?
+  var replacement: TableReplacement?
   private var validations: [Validation] = []
   private var updates: [Update] = []
 
@@ -124,47 +125,22 @@ extension TableCommit {
 extension TableCommit {
   /// Commits, with retries.
   public func commit() throws(IcebergError) -> CommitResult {
-    var head = try table.refresh()
-    var producer: SnapshotProducer?
-    if let change {
-      producer = try SnapshotProducer(
-        table: head.metadata, change: change, branch: branch, extraSummary: summary,
-        summaryProperties: summaryProperties, io: table.io)
-    }
-    let retries = options.retries(head.properties)
-    let start = table.clock.nowMicroseconds()
-    let timeout = options.totalTimeout(head.properties)
-    var attempt = 1
-    while true {
-      do {
-        let state = try self.attempt(head, &producer)
-        return try succeed(state, producer, attempt)
-      } catch {
-        switch error.kind {
-        case .commitConflict:
-          head = try refresh(after: error)
-          // A conflict may be the echo of our own success.
-          if let producer, head.metadata.snapshot(id: producer.snapshotID) != nil {
-            return try succeed(head.state, producer, attempt)
-          }
-          let elapsed = (table.clock.nowMicroseconds() &- start) / 1000
-          guard attempt <= retries, elapsed < timeout else { throw fail(error, producer) }
-        case .commitStateUnknown:
-          if let state = lookUp(producer) { return try succeed(state, producer, attempt) }
-          throw error
-        default: throw fail(error, producer)
-        }
-      }
-      options.pause(options.waitMilliseconds(retry: attempt, head.properties))
-      attempt += 1
-      head = try table.refresh()
-    }
+    try CatalogTransaction([self], options: options).commit()[0]
   }
 
-  /// One attempt on one head.
-  private func attempt(
-    _ head: Table, _ producer: inout SnapshotProducer?
-  ) throws(IcebergError) -> TableState {
+  /// What makes the snapshot, from the table as it is now; nil when no file changes.
+  func producer(_ head: Table) throws(IcebergError) -> SnapshotProducer? {
+    guard let change else { return nil }
+    return try SnapshotProducer(
+      table: head.metadata, change: change, branch: branch, extraSummary: summary,
+      summaryProperties: summaryProperties, io: table.io)
+  }
+
+  /// The change of one attempt on one head; nil when nothing is to change. Writes the snapshot's
+  /// manifests and their list.
+  func change(
+    on head: Table, _ producer: inout SnapshotProducer?
+  ) throws(IcebergError) -> TableChange? {
     let metadata = head.metadata
     guard metadata.formatVersion >= 2 || change == nil else {
       throw IcebergError(
@@ -176,8 +152,20 @@ extension TableCommit {
     for validation in validations { try validation(metadata) }
     var all: [TableUpdate] = []
     var requirements: [TableRequirement] = [.tableUUID(metadata.tableUUID)]
+    var working = metadata
+    /// Each update sees what the ones before it did.
+    func add(_ updates: [TableUpdate]) throws(IcebergError) {
+      guard !updates.isEmpty else { return }
+      all += updates
+      working = try working.applying(
+        updates, nowMilliseconds: metadata.lastUpdatedMilliseconds, previousLocation: nil)
+    }
+    if let replacement {
+      try add(try replacement.updates(metadata))
+      try replacement.check(working)
+    }
     if producer != nil {
-      let reference = metadata.references[branch]
+      let reference = working.references[branch]
       guard reference != nil || branch == SnapshotReference.main else {
         throw IcebergError(.notFound, "the table has no branch '\(branch)'")
       }
@@ -185,9 +173,9 @@ extension TableCommit {
         throw IcebergError(.invalidArgument, "'\(branch)' is a tag, which cannot move")
       }
       requirements.append(
-        .referenceSnapshotID(name: branch, reference?.snapshotID))
+        .referenceSnapshotID(name: branch, metadata.references[branch]?.snapshotID))
       let now = table.clock.nowMicroseconds() / 1000
-      if let snapshot = try producer?.produce(metadata, nowMilliseconds: now) {
+      if let snapshot = try producer?.produce(working, nowMilliseconds: now) {
         let moved =
           reference?.moved(to: snapshot.snapshotID)
           ?? SnapshotReference(snapshotID: snapshot.snapshotID, kind: .branch)
@@ -195,68 +183,10 @@ extension TableCommit {
         if !isStaged { all.append(.setReference(name: branch, moved)) }
       }
     }
-    // Each update sees what the ones before it did.
-    var working = metadata
-    for (index, update) in updates.enumerated() {
-      let changes = try update(working)
-      all += changes
-      guard index < updates.count - 1, !changes.isEmpty else { continue }
-      working = try working.applying(
-        changes, nowMilliseconds: metadata.lastUpdatedMilliseconds, previousLocation: nil)
-    }
+    for update in updates { try add(try update(working)) }
     requirements += TableRequirement.requirements(of: all, on: metadata, besides: requirements)
-    guard !all.isEmpty else { return head.state }
-    return try table.catalog.commit(
+    guard !all.isEmpty else { return nil }
+    return TableChange(
       table.identifier, base: head.state, requirements: requirements, updates: all)
-  }
-
-  /// The table after a conflict. When it cannot be read, the conflict is what is reported, and
-  /// nothing is cleaned up: whether it was an echo is not known.
-  private func refresh(after conflict: IcebergError) throws(IcebergError) -> Table {
-    do { return try table.refresh() } catch {
-      throw conflict.adding("then", error.description)
-    }
-  }
-
-  /// After an unknown outcome: the table's state if our snapshot is in it.
-  private func lookUp(_ producer: SnapshotProducer?) -> TableState? {
-    guard let producer else { return nil }
-    let properties = table.properties
-    for check in 0...options.statusChecks(properties) {
-      if check > 0 { options.pause(options.statusWaitMilliseconds(check: check, properties)) }
-      do {
-        let head = try table.refresh()
-        if head.metadata.snapshot(id: producer.snapshotID) != nil { return head.state }
-      } catch { continue }
-    }
-    return nil
-  }
-
-  private func succeed(
-    _ state: TableState, _ producer: SnapshotProducer?, _ attemptCount: Int
-  ) throws(IcebergError) -> CommitResult {
-    let table = try table.with(state, checking: table.metadata.tableUUID)
-    if let producer { removeSuperseded(producer, table.metadata) }
-    return CommitResult(
-      table: table, snapshotID: producer?.snapshotID, attemptCount: attemptCount)
-  }
-
-  /// Removes what attempts wrote that the committed snapshot does not use. Failing to is no error,
-  /// and when the snapshot cannot be found nothing is removed.
-  private func removeSuperseded(_ producer: SnapshotProducer, _ metadata: TableMetadata) {
-    guard let snapshot = metadata.snapshot(id: producer.snapshotID),
-      let committed = producer.attempts.first(where: { $0.manifestList == snapshot.manifestList })
-    else { return }
-    let lists = producer.attempts.map(\.manifestList).filter { $0 != committed.manifestList }
-    table.io.deleteAll(lists)
-    table.io.deleteAll(producer.writtenManifests.filter { !committed.manifests.contains($0) })
-  }
-
-  /// Cleans up after a commit that is proven not to have happened.
-  private func fail(_ error: IcebergError, _ producer: SnapshotProducer?) -> IcebergError {
-    guard let producer else { return error }
-    table.io.deleteAll(producer.attempts.map(\.manifestList))
-    table.io.deleteAll(producer.writtenManifests)
-    return error.adding("table", table.identifier.description)
   }
 }

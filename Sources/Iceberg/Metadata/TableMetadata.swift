@@ -131,14 +131,29 @@ extension TableMetadata {
     ].contains(property)
   }
 
-  private static func freshSpec(
-    _ spec: PartitionSpec, from old: TableSchema, to new: TableSchema
+  /// The spec with the ids of a new schema; a field that the table had in any spec keeps its id.
+  static func freshSpec(
+    _ spec: PartitionSpec, from old: TableSchema, to new: TableSchema,
+    replacing table: TableMetadata? = nil
   ) throws(IcebergError) -> PartitionSpec {
+    let known = table?.partitionSpecs.flatMap(\.fields) ?? []
+    var last = table?.lastPartitionID ?? PartitionSpec.lastPartitionIDOfUnpartitioned
     var fields: [PartitionField] = []
-    for (index, field) in spec.fields.enumerated() {
+    for field in spec.fields {
       var field = field
       field.sourceID = try freshID(field.sourceID, from: old, to: new)
-      field.fieldID = PartitionSpec.lastPartitionIDOfUnpartitioned + 1 + Int32(index)
+      let same = known.first {
+        $0.sourceID == field.sourceID && $0.transform == field.transform && $0.name == field.name
+      }
+      if let same {
+        field.fieldID = same.fieldID
+      } else {
+        guard last < Int32.max else {
+          throw IcebergError(.invalidArgument, "no partition field id is left")
+        }
+        last += 1
+        field.fieldID = last
+      }
       if case .unknown(let text) = field.transform {
         throw IcebergError(.unsupported, "cannot partition by the unknown transform '\(text)'")
       }
@@ -149,7 +164,7 @@ extension TableMetadata {
     return fresh
   }
 
-  private static func freshOrder(
+  static func freshOrder(
     _ order: SortOrder, from old: TableSchema, to new: TableSchema
   ) throws(IcebergError) -> SortOrder {
     guard !order.isUnsorted else { return .unsorted }
