@@ -26,7 +26,7 @@ import Testing
       let (directory, seed) = (fixture.directory, first &+ UInt64(round))
       await #expect(processExitsWith: .signal(SIGKILL), "seed \(seed)") {
         [directory = directory as String, seed = seed as UInt64] in
-        try Mortal(directory, notes: directory + ".notes", seed: seed, disk: nil).live()
+        Mortal(directory, notes: directory + ".notes", seed: seed, disk: nil).live()
       }
       let noted = Notes.read(directory + ".notes")
       try Mortal.check(directory, noted, "seed \(seed)")
@@ -62,7 +62,7 @@ import Testing
           store = store as String, notes = notes as String, mount = mount as String,
           seed = seed as UInt64
         ] in
-        try Mortal(store, notes: notes, seed: seed, disk: mount).live()
+        Mortal(store, notes: notes, seed: seed, disk: mount).live()
       }
       try disk.restart()
       let noted = Notes.read(notes)

@@ -43,15 +43,18 @@ struct Mortal: Sendable {
     notes = Notes(path)
   }
 
-  func live() throws {
+  func live() {
     if diesYoung { death.arm(notes) }
-    let store = try FeatureStore.open(at: directory, options: Self.options)
+    Death.guarded { try work(try FeatureStore.open(at: directory, options: Self.options)) }
+  }
+
+  private func work(_ store: FeatureStore) throws {
     for thread in 0..<3 {
-      Thread.detachNewThread { guarded { try put(store, thread) } }
+      Thread.detachNewThread { Death.guarded { try put(store, thread) } }
     }
-    Thread.detachNewThread { guarded { try forget(store) } }
+    Thread.detachNewThread { Death.guarded { try forget(store) } }
     Thread.detachNewThread {
-      guarded {
+      Death.guarded {
         while true {
           usleep(3000)
           _ = try store.flush()
@@ -62,15 +65,6 @@ struct Mortal: Sendable {
       try ingest(store)
     }
     while true { sleep(60) }
-  }
-
-  /// What fails without the power gone is a finding; what fails because it is gone is none.
-  private func guarded(_ body: () throws -> Void) {
-    do { try body() } catch {
-      if death.disk != nil { while true { sleep(60) } }
-      FileHandle.standardError.write(Data("\(error)\n".utf8))
-      abort()
-    }
   }
 
   private func name(_ thread: Int, _ number: Int) -> String { "s\(seed)t\(thread)n\(number)" }
@@ -131,7 +125,7 @@ struct Mortal: Sendable {
     options.flushEveryRows = 500
     let mortal = self
     var done = 0
-    guarded {
+    Death.guarded {
       _ = try store.ingest("readings", file: file, options: options) { progress in
         let lines = (done..<progress.acceptedCount).map { "p \(mortal.name(8, $0)) \($0)" }
         if !lines.isEmpty { mortal.notes.note(lines.joined(separator: "\n")) }

@@ -22,7 +22,7 @@ import WriteAheadLog
       let notes = "\(base)/notes-\(round)"
       await #expect(processExitsWith: .signal(SIGKILL), "seed \(seed)") {
         [directory = directory as String, notes = notes as String, seed = seed as UInt64] in
-        try OnlineMortal(directory, notes: notes, seed: seed, disk: nil).live()
+        OnlineMortal(directory, notes: notes, seed: seed, disk: nil).live()
       }
       let problems = try model.problems(directory, Notes.read(notes))
       #expect(problems.isEmpty, "seed \(seed)")
@@ -46,7 +46,7 @@ import WriteAheadLog
           directory = directory as String, notes = notes as String, mount = mount as String,
           seed = seed as UInt64
         ] in
-        try OnlineMortal(directory, notes: notes, seed: seed, disk: mount).live()
+        OnlineMortal(directory, notes: notes, seed: seed, disk: mount).live()
       }
       try disk.restart()
       let problems = try model.problems(directory, Notes.read(notes))
@@ -66,7 +66,7 @@ import WriteAheadLog
       let mount = disk.path
       await #expect(processExitsWith: .signal(SIGKILL)) {
         [directory = directory as String, notes = notes as String, mount = mount as String] in
-        try OnlineMortal(directory, notes: notes, seed: 5, disk: mount, isDurable: false).live()
+        OnlineMortal(directory, notes: notes, seed: 5, disk: mount, isDurable: false).live()
       }
       try disk.restart()
       // Without a sync not even the log need be there.
@@ -119,17 +119,17 @@ struct OnlineMortal: Sendable {
       options: options(isDurable: isDurable))
   }
 
-  func live() throws {
+  func live() {
     if diesYoung { death.arm(notes) }
     var store: OnlineStore?
-    guarded { store = try Self.open(directory, isDurable: isDurable) }
+    Death.guarded { store = try Self.open(directory, isDurable: isDurable) }
     guard let store else { return }
     if !diesYoung { death.arm(notes) }
     for thread in 0..<Self.threads {
-      Thread.detachNewThread { guarded { try work(store, thread) } }
+      Thread.detachNewThread { Death.guarded { try work(store, thread) } }
     }
     Thread.detachNewThread {
-      guarded {
+      Death.guarded {
         while true {
           try store.clean(upTo: store.log.durableLSN, minimumLogBytes: 64 << 10)
           usleep(500)
@@ -137,7 +137,7 @@ struct OnlineMortal: Sendable {
       }
     }
     Thread.detachNewThread {
-      guarded {
+      Death.guarded {
         while true {
           try store.checkpoint()
           usleep(2000)
@@ -145,15 +145,6 @@ struct OnlineMortal: Sendable {
       }
     }
     while true { sleep(60) }
-  }
-
-  /// What fails without the power gone is a finding; what fails because it is gone is none.
-  private func guarded(_ body: () throws -> Void) {
-    do { try body() } catch {
-      if death.disk != nil { while true { sleep(60) } }
-      FileHandle.standardError.write(Data("\(error)\n".utf8))
-      abort()
-    }
   }
 
   static func row(_ time: Int64, _ key: UInt8) -> [UInt8] {

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Storage
+import Synchronization
 
 /// What a process that will die was promised, in a file that outlives it.
 ///
@@ -53,8 +54,26 @@ public struct Death: Sendable {
     self.disk = disk
   }
 
+  /// What fails from here on fails because the power goes.
+  private static let powerGoes = Atomic(false)
+
+  /// What fails without the power gone is a finding, and ends the process at once; what fails because it
+  /// is gone is none, and waits for the end.
+  public static func guarded(_ body: () throws -> Void) {
+    do { try body() } catch {
+      while Death.powerGoes.load(ordering: .acquiring) { sleep(60) }
+      FileHandle.standardError.write(Data("\(error)\n".utf8))
+      abort()
+    }
+  }
+
   /// From now on the process lives this long.
   public func arm(_ notes: Notes) {
+    // A page of a mapped file whose disk is gone.
+    signal(SIGBUS) { _ in
+      while Death.powerGoes.load(ordering: .acquiring) { sleep(60) }
+      signal(SIGBUS, SIG_DFL)
+    }
     Thread.detachNewThread { [self] in
       usleep(delayMicroseconds)
       guard let disk else {
@@ -62,6 +81,7 @@ public struct Death: Sendable {
         return
       }
       notes.stop {
+        Death.powerGoes.store(true, ordering: .releasing)
         CutDisk.cut(disk)
         kill(getpid(), SIGKILL)
         pause()
