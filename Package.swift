@@ -34,7 +34,7 @@ let package = Package(
   name: "fstore",
   products: [
     .library(name: "FeatureStore", targets: ["FeatureStore"]),
-    .library(name: "Iceberg", targets: ["Iceberg"]),
+    .library(name: "Iceberg", targets: ["Iceberg", "Columnar", "Storage", "JSON"]),
     .library(name: "IcebergREST", targets: ["IcebergREST"]),
     .library(
       name: "OnlineStore", targets: ["OnlineStore", "WriteAheadLog", "FeatureModel", "Storage"]),
@@ -53,7 +53,7 @@ let package = Package(
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl"),
     .target(name: "CHTTP", dependencies: ["CCurl"]),
     .target(name: "CSystem"),
-    .target(name: "CArrow", dependencies: ["CParquetLibrary", "CArrowComputeLibrary"]),
+    .target(name: "CArrow", dependencies: ["CParquetLibrary", "CArrowComputeLibrary", "CZstd"]),
 
     // The rooms; docs/architecture.md says what each is for.
     room("JSON"),

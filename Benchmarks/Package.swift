@@ -3,6 +3,14 @@ import PackageDescription
 
 // A package of its own, so that fstore itself never needs the peers. `make bench-online` installs them and runs it.
 
+let settings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableExperimentalFeature("Lifetimes"),
+  .treatAllWarnings(as: .error),
+]
+
 let package = Package(
   name: "fstore-benchmarks",
   dependencies: [.package(name: "fstore", path: "..")],
@@ -17,13 +25,9 @@ let package = Package(
         .product(name: "OnlineStore", package: "fstore"), "CRocksDB", "CLMDB", "CSQLitePeer",
         "CFlatIndex",
       ],
-      path: "online/Sources",
-      swiftSettings: [
-        .swiftLanguageMode(.v6),
-        .enableUpcomingFeature("ExistentialAny"),
-        .enableUpcomingFeature("MemberImportVisibility"),
-        .enableExperimentalFeature("Lifetimes"),
-        .treatAllWarnings(as: .error),
-      ]),
+      path: "online/Sources", swiftSettings: settings),
+    .executableTarget(
+      name: "maintenance-benchmark", dependencies: [.product(name: "Iceberg", package: "fstore")],
+      path: "maintenance/Sources", swiftSettings: settings),
   ]
 )

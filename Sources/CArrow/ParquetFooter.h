@@ -2,6 +2,7 @@
 #pragma once
 
 #include <parquet/metadata.h>
+#include <parquet/properties.h>
 
 #include "Guard.h"
 
@@ -12,6 +13,12 @@ struct Bounds {
   std::string minimum;
   std::string maximum;
 };
+
+// Fields of Thrift structures beyond these are no file of ours and no honest file of others.
+inline void LimitFooter(parquet::ReaderProperties* properties) {
+  properties->set_thrift_string_size_limit(64 << 20);
+  properties->set_thrift_container_size_limit(1 << 20);
+}
 
 arrow::Status DescribeFile(const parquet::FileMetaData& metadata, CArrowParquetFile* out);
 arrow::Status DescribeRowGroup(const parquet::FileMetaData& metadata, int32_t rowGroup,

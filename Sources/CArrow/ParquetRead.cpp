@@ -32,9 +32,6 @@ struct ReaderState {
   std::shared_ptr<arrow::Schema> schema;
 };
 
-// Fields of Thrift structures beyond these are no file of ours and no honest file of others.
-constexpr int32_t kThriftStringLimit = 64 << 20;
-constexpr int32_t kThriftContainerLimit = 1 << 20;
 // Column chunks are read in pieces of this size, not whole: memory is bounded by the batch.
 constexpr int64_t kStreamBufferBytes = 256 * 1024;
 
@@ -43,8 +40,7 @@ arrow::Status Open(CArrowSource source, const CArrowParquetReadOptions& options,
   arrow::MemoryPool* pool = state->pool.get();
   ARROW_ASSIGN_OR_RAISE(auto file, carrow::OpenSource(source, pool));
   parquet::ReaderProperties properties(pool);
-  properties.set_thrift_string_size_limit(kThriftStringLimit);
-  properties.set_thrift_container_size_limit(kThriftContainerLimit);
+  carrow::LimitFooter(&properties);
   properties.set_page_checksum_verification(options.verifyPageChecksums);
   if (source.sizeBytes > kStreamBufferBytes) {
     properties.enable_buffered_stream();

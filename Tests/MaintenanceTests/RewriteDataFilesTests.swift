@@ -33,6 +33,37 @@ import Testing
     #expect(try table.allRows().map(\.id) == Array(0..<70))
   }
 
+  /// Small files that are coalesced, of two schemas, between ones with deleted rows and one that fills many
+  /// batches, read by several threads.
+  @Test(arguments: [1, 2, 5])
+  func filesOfAllKindsKeepTheirOrder(threadCount: Int) throws {
+    let fixture = try MaintenanceFixture()
+    var table = try fixture.table(properties: ["write.delete.mode": "merge-on-read"])
+    var (next, expected): (Int64, [Int64]) = (0, [])
+    func append(_ count: Int64) throws {
+      let ids = Array(next..<(next + count))
+      table = try table.appending(ids)
+      next += count
+      expected += ids
+    }
+    for _ in 0..<9 { try append(3) }
+    table = try table.deleteRows(where: .comparison("id", .equal, .long(13))).table
+    expected.removeAll { $0 == 13 }
+    for _ in 0..<4 { try append(2) }
+    try append(150_000)
+    for _ in 0..<5 { try append(1) }
+    var evolution = table.newCommit()
+    evolution.addColumns([.optional(99, "extra", .string)])
+    table = try evolution.commit().table
+    #expect(try table.newScan().planFiles().tasks.contains { !$0.deletes.isEmpty })
+    var job = try RewriteDataFiles(
+      table, options: RewriteDataFilesOptions(["rewrite-all": "true"]))
+    job.threadCount = threadCount
+    let result = try job.execute(job.plan())
+    #expect(result.rewrittenFileCount == 19 && result.removedRowCount == 1)
+    #expect(try table.allRows().map(\.id) == expected)
+  }
+
   @Test func aSecondRunFindsNothingToDo() throws {
     let fixture = try MaintenanceFixture()
     let table = try fixture.table().appending(files: 6)

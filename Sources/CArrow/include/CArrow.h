@@ -185,6 +185,27 @@ bool CArrowParquetReaderScan(CArrowParquetReader* reader, const int32_t* fields,
                              int64_t batchRows, struct ArrowArrayStream* out,
                              CArrowStatus* status);
 
+/* ---- Parquet: the rows of many small files ---- */
+
+typedef struct CArrowParquetCoalescer CArrowParquetCoalescer;
+
+/* For columns of the schema's field ids and types. */
+bool CArrowParquetCoalescerMake(struct ArrowSchema* schema,
+                                const CArrowParquetReadOptions* options,
+                                CArrowParquetCoalescer** out, CArrowStatus* status);
+void CArrowParquetCoalescerFree(CArrowParquetCoalescer* coalescer);
+/* Adds all rows of a file whose bytes these are; they are not kept. `*isAdded` is false, and nothing has
+   happened, when the file does not have that many rows, has another `value` for `key` in its metadata, or
+   does not have the columns flat and in these very types. A failure is of the file, and final. */
+bool CArrowParquetCoalescerAdd(CArrowParquetCoalescer* coalescer, const void* bytes,
+                               int64_t length, int64_t rowCount, const char* key,
+                               const char* value, bool* isAdded, CArrowStatus* status);
+/* Memory of what was added and not yet released. */
+int64_t CArrowParquetCoalescerHeldBytes(CArrowParquetCoalescer* coalescer);
+/* All rows added since the last call, validated, in their order. */
+bool CArrowParquetCoalescerTake(CArrowParquetCoalescer* coalescer, struct ArrowArray* out,
+                                CArrowStatus* status);
+
 /* ---- Parquet: writing ---- */
 
 typedef struct CArrowParquetWriter CArrowParquetWriter;

@@ -15,7 +15,7 @@ extension RewriteDataFiles {
   /// meanwhile, is left as it was and reported, and the others are committed. Without it there is one
   /// commit at the end, and any failure ends the job with nothing changed.
   ///
-  /// Memory: one batch, and the row group that the writer has open.
+  /// Memory: a few batches for each thread, and the row group that the writer has open.
   ///
   /// - Throws: without partial progress, whatever made the job fail; its files are removed, unless
   ///   the commit's outcome is unknown.
@@ -82,11 +82,18 @@ extension RewriteDataFiles {
       var read: Int64 = 0
       var removedRows: Int64 = 0
       let tasks = try tasks(of: group, plan)
-      for task in tasks {
-        let rows = try copy(task, plan.table, to: writer)
-        read = read.addingSaturated(rows)
-        removedRows = removedRows.addingSaturated(task.dataFile.recordCount - rows)
-        done(task.dataFile)
+      let rows = try ReadAheadScan(scan(plan.table), tasks, threadCount: threadCount)
+      while let event = try rows.next() {
+        switch event {
+        case .batch(let batch): try writer.write(batch)
+        case .end(let files):
+          for (task, rowCount) in files {
+            try check(task, rowCount)
+            read = read.addingSaturated(rowCount)
+            removedRows = removedRows.addingSaturated(task.dataFile.recordCount - rowCount)
+            done(task.dataFile)
+          }
+        }
       }
       let added = try writer.finish()
       let written = added.reduce(Int64(0)) { $0.addingSaturated($1.recordCount) }
@@ -120,20 +127,14 @@ extension RewriteDataFiles {
       .map(\.element)
   }
 
-  /// Copies the live rows of one file.
-  ///
-  /// - Returns: how many there are, checked against what the metadata says.
-  private func copy(
-    _ task: FileScanTask, _ table: Table, to writer: DataFileWriter
-  ) throws(IcebergError) -> Int64 {
+  private func scan(_ table: Table) -> TableScan {
     var scan = table.newScan()
     if table.metadata.formatVersion >= 3 { scan.columns = scan.columnsWithLineage }
-    let rows = try scan.batches(task)
-    var count: Int64 = 0
-    while let batch = try rows.next() {
-      count += Int64(batch.rowCount)
-      try writer.write(batch)
-    }
+    return scan
+  }
+
+  /// Throws when a file had fewer rows than its metadata and its deletes allow.
+  private func check(_ task: FileScanTask, _ count: Int64) throws(IcebergError) {
     let file = task.dataFile
     let missing = file.recordCount - count
     let byPosition = task.deletes.filter { $0.dataFile.content == .positionDeletes }
@@ -146,7 +147,6 @@ extension RewriteDataFiles {
         "the table says that '\(file.path)' has \(file.recordCount) rows, of which \(count) were "
           + "read: nothing is committed")
     }
-    return count
   }
 }
 

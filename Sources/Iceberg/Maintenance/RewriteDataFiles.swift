@@ -1,4 +1,5 @@
 public import JSON
+import Storage
 
 /// Rewrites small, large and much-deleted data files into files of the target size: compaction.
 ///
@@ -17,6 +18,10 @@ public struct RewriteDataFiles: Sendable {
   public var summaryProperties = RewriteDataFiles.defaultSummaryProperties
   /// How commits go about conflicts.
   public var commitOptions = CommitOptions()
+  /// Threads that decode, besides the caller's, which encodes.
+  public var threadCount = RewriteDataFiles.defaultThreadCount
+  /// As many as there are processors, four at most: more only wait for the one that encodes.
+  public static let defaultThreadCount = min(4, Processors.count)
 
   public init(
     _ table: Table, options: RewriteDataFilesOptions = RewriteDataFilesOptions()

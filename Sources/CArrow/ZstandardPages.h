@@ -1,0 +1,110 @@
+// Pages of a column chunk, decompressed with one zstd context for all.
+//
+// Arrow makes a context for every page. That asks the processor what it can do, which on a virtual machine
+// takes longer than to decompress the page of a small file.
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include <arrow/buffer.h>
+#include <parquet/column_page.h>
+#include <parquet/column_reader.h>
+#include <parquet/exception.h>
+#include <zstd.h>
+
+namespace carrow {
+
+class ZstandardContext {
+ public:
+  ZstandardContext() : context_(ZSTD_createDCtx()) {
+    if (context_ == nullptr) throw std::bad_alloc();
+  }
+  ZstandardContext(const ZstandardContext&) = delete;
+  ZstandardContext& operator=(const ZstandardContext&) = delete;
+  ~ZstandardContext() { ZSTD_freeDCtx(context_); }
+
+  // Exactly `size` bytes, or an exception.
+  void Decompress(const uint8_t* bytes, int64_t length, uint8_t* out, int64_t size) {
+    const size_t count = ZSTD_decompressDCtx(context_, out, static_cast<size_t>(size), bytes,
+                                             static_cast<size_t>(length));
+    if (ZSTD_isError(count)) throw parquet::ParquetException(ZSTD_getErrorName(count));
+    if (count != static_cast<size_t>(size)) {
+      throw parquet::ParquetException("a page has another size than its header says");
+    }
+  }
+
+ private:
+  ZSTD_DCtx* context_;
+};
+
+// A page is valid until the next one is asked for.
+class ZstandardPages final : public parquet::PageReader {
+ public:
+  // `compressed` gives the pages as they lie in the file; `scratch` holds the decompressed one.
+  ZstandardPages(std::unique_ptr<parquet::PageReader> compressed, ZstandardContext* context,
+                 std::shared_ptr<arrow::ResizableBuffer> scratch)
+      : compressed_(std::move(compressed)), context_(context), scratch_(std::move(scratch)) {}
+
+  std::shared_ptr<parquet::Page> NextPage() override {
+    auto page = compressed_->NextPage();
+    if (page == nullptr) return page;
+    switch (page->type()) {
+      case parquet::PageType::DICTIONARY_PAGE: {
+        const auto& dictionary = static_cast<const parquet::DictionaryPage&>(*page);
+        const auto size = ZSTD_getFrameContentSize(page->data(), static_cast<size_t>(page->size()));
+        if (size > static_cast<unsigned long long>(INT32_MAX)) {
+          throw parquet::ParquetException("a dictionary page does not say how large it is");
+        }
+        return std::make_shared<parquet::DictionaryPage>(
+            Decompressed(*page, 0, static_cast<int64_t>(size)), dictionary.num_values(),
+            dictionary.encoding(), dictionary.is_sorted());
+      }
+      case parquet::PageType::DATA_PAGE: {
+        const auto& data = static_cast<const parquet::DataPageV1&>(*page);
+        return std::make_shared<parquet::DataPageV1>(
+            Decompressed(*page, 0, data.uncompressed_size()), data.num_values(), data.encoding(),
+            data.definition_level_encoding(), data.repetition_level_encoding(),
+            data.uncompressed_size());
+      }
+      case parquet::PageType::DATA_PAGE_V2: {
+        const auto& data = static_cast<const parquet::DataPageV2&>(*page);
+        if (!data.is_compressed()) return page;
+        const int64_t levels = static_cast<int64_t>(data.definition_levels_byte_length()) +
+                               data.repetition_levels_byte_length();
+        return std::make_shared<parquet::DataPageV2>(
+            Decompressed(*page, levels, data.uncompressed_size()), data.num_values(),
+            data.num_nulls(), data.num_rows(), data.encoding(),
+            data.definition_levels_byte_length(), data.repetition_levels_byte_length(),
+            data.uncompressed_size(), /*is_compressed=*/false);
+      }
+      default: return page;
+    }
+  }
+
+  void set_max_page_header_size(uint32_t size) override {
+    compressed_->set_max_page_header_size(size);
+  }
+
+ private:
+  // The first `levels` bytes as they are, and the others decompressed, `size` in all.
+  std::shared_ptr<arrow::Buffer> Decompressed(const parquet::Page& page, int64_t levels,
+                                              int64_t size) {
+    if (size < 0 || levels < 0 || levels > size || levels > page.size()) {
+      throw parquet::ParquetException("a page's sizes contradict each other");
+    }
+    PARQUET_THROW_NOT_OK(scratch_->Resize(size, /*shrink_to_fit=*/false));
+    if (levels > 0) std::memcpy(scratch_->mutable_data(), page.data(), static_cast<size_t>(levels));
+    if (size > levels) {
+      context_->Decompress(page.data() + levels, page.size() - levels,
+                           scratch_->mutable_data() + levels, size - levels);
+    }
+    return std::make_shared<arrow::Buffer>(scratch_->data(), size);
+  }
+
+  std::unique_ptr<parquet::PageReader> compressed_;
+  ZstandardContext* context_;
+  std::shared_ptr<arrow::ResizableBuffer> scratch_;
+};
+
+}  // namespace carrow
