@@ -8,8 +8,8 @@ export LD_LIBRARY_PATH := $(PREFIX)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PAT
 
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 
-.PHONY: setup build release test demo bench bench-online bench-pit nightly nightly-log nightly-online nightly-iceberg \
-  nightly-kills nightly-soak nightly-simulation mutants lint format clean
+.PHONY: setup build release test demo bench bench-online bench-pit bench-maintenance nightly nightly-log \
+  nightly-online nightly-iceberg nightly-kills nightly-soak nightly-simulation mutants lint format clean
 .PHONY: fuzz properties sanitize-address sanitize-thread nightly-fuzz nightly-properties-1 \
   nightly-properties-2 nightly-sanitize nightly-power
 
@@ -122,6 +122,11 @@ bench-online: setup
 # Training sets beside DuckDB and Polars; BENCH_FLAGS="--scale 1" for 20 million rows.
 bench-pit: release
 	Benchmarks/pit/run $(BENCH_FLAGS)
+
+# Compaction of 20,000 small files beside Polars, DuckDB and PyIceberg; BENCH_FLAGS="--files 100000 --rows 20".
+bench-maintenance: setup
+	swift build -c release --package-path Benchmarks --product maintenance-benchmark $(SWIFT_FLAGS)
+	Benchmarks/maintenance/run $(BENCH_FLAGS)
 
 lint:
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks

@@ -176,11 +176,13 @@ import Storage
     let result = try rewrite.execute(plan)
     let end = seconds()
     let used = usage()
+    let added = try result.table.newScan().planFiles().tasks.map { #""\#($0.dataFile.path)""# }
     print(
       #"{"seconds": \#(end - start), "planning": \#(planned - start), "cpu": \#(used.cpu), "#
         + #""peak-mib": \#(used.peak), "files-before": \#(result.rewrittenFileCount), "#
         + #""files-after": \#(result.addedFileCount), "bytes-before": \#(result.rewrittenBytes), "#
-        + #""bytes-after": \#(result.addedBytes), "rows": \#(result.rowCount)}"#)
+        + #""bytes-after": \#(result.addedBytes), "rows": \#(result.rowCount), "#
+        + #""paths": [\#(added.joined(separator: ", "))]}"#)
   }
 
   /// Makes the first snapshot the current one again; its files are all still there.

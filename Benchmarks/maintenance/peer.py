@@ -1,0 +1,68 @@
+"""What peers do with the files of the maintenance benchmark; one process a figure.
+
+  peer.py compact-polars FILES OUTPUT | compact-duckdb FILES OUTPUT | compact-pyiceberg CATALOG
+  peer.py latest-duckdb FILES | latest-polars FILES | latest-pyiceberg CATALOG
+  peer.py digest FILES
+
+FILES is a text file with a path a line; CATALOG is a catalog database of fstore's.
+"""
+
+import sys
+
+LATEST = """
+  select count(*), sum(hash(record_id, event_time, f1, f2, f3, f4, f5, f6, i1, i2, s1, b1)::hugeint) from (
+    select *, row_number() over (partition by record_id
+      order by event_time desc, api_invocation_time desc, write_time desc) as rank from rows)
+  where rank = 1 and not is_deleted"""
+
+
+def paths(file):
+    with open(file) as lines:
+        return lines.read().split()
+
+
+def duckdb_over(file):
+    import duckdb
+    connection = duckdb.connect()
+    connection.execute("set enable_progress_bar = false")
+    rows = connection.read_parquet(paths(file))
+    connection.register("rows", rows)
+    return connection, rows
+
+
+def pyiceberg(catalog):
+    from pyiceberg.catalog.sql import SqlCatalog
+    return SqlCatalog("bench", uri=f"sqlite:///{catalog}").load_table("bench.orders")
+
+
+def latest_polars(frame):
+    import polars as pl
+    return (frame.sort(["event_time", "api_invocation_time", "write_time"], descending=True)
+            .unique("record_id", keep="first", maintain_order=True).filter(~pl.col("is_deleted")))
+
+
+def main(mode, *arguments):
+    if mode == "compact-polars":
+        import polars as pl
+        pl.scan_parquet(paths(arguments[0])).sink_parquet(arguments[1], compression="zstd", compression_level=3)
+    elif mode == "compact-duckdb":
+        _, rows = duckdb_over(arguments[0])
+        rows.write_parquet(arguments[1], compression="zstd")
+    elif mode == "compact-pyiceberg":
+        table = pyiceberg(arguments[0])
+        table.overwrite(table.scan().to_arrow())
+    elif mode == "latest-duckdb":
+        print(*duckdb_over(arguments[0])[0].sql(LATEST).fetchone())
+    elif mode == "latest-polars":
+        import polars as pl
+        print(latest_polars(pl.scan_parquet(paths(arguments[0]))).select(pl.len()).collect(engine="streaming").item())
+    elif mode == "latest-pyiceberg":
+        import polars as pl
+        frame = pl.from_arrow(pyiceberg(arguments[0]).scan().to_arrow()).lazy()
+        print(latest_polars(frame).select(pl.len()).collect().item())
+    elif mode == "digest":
+        print(*duckdb_over(arguments[0])[0].sql("select count(*), sum(hash(rows)::hugeint) from rows").fetchone())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
