@@ -101,6 +101,7 @@ public final class OnlineStore: Sendable {
     let store = OnlineStore(log, loaded, directory, fileSystem, clock, options)
     let next = try store.replay(from: lsn.map { $0 + 1 } ?? log.firstLSN)
     store.indexedLSN.withLock { $0 = next - 1 }
+    try store.populateMemory()
     if !options.log.isReadOnly { try store.startCheckpointer() }
     return store
   }
@@ -248,7 +249,18 @@ public final class OnlineStore: Sendable {
     memory.withLock { memory in
       if unsafe memory.view.pointee.covers(position) { return }
       refresh(&memory)
+      // The segment before is complete now, and what was just written is in the page cache.
+      memory.populateResidentPages(last: 1)
     }
+  }
+
+  /// Spares gets after opening the page faults, while they go on.
+  private func populateMemory() throws(OnlineStoreError) {
+    let memory = self.memory.withLock { $0 }
+    guard memory.isMapped else { return }
+    do throws(StorageError) {
+      _ = try BackgroundThread(name: "fstore-map") { memory.populateResidentPages() }
+    } catch { throw .log(.storage(error)) }
   }
 
   /// Lets go of the memory of segments that were removed.

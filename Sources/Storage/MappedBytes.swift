@@ -22,6 +22,24 @@ internal import Glibc
 
   deinit { unsafe munmap(UnsafeMutableRawPointer(mutating: start), count) }
 
+  /// Enters into the page tables what the page cache holds of the file, so that first reads of it need no
+  /// fault. Reads nothing from the disk. Costs about 25 microseconds a mebibyte.
+  public func populateResidentPages() {
+    let pageBytes = max(4096, Int(sysconf(Int32(_SC_PAGESIZE))))
+    // Two megabytes at a time where pages have 4 KiB: what a table of the lowest level covers.
+    var residency = [UInt8](repeating: 0, count: 512)
+    let stepBytes = residency.count * pageBytes
+    let address = unsafe UnsafeMutableRawPointer(mutating: start)
+    for offset in stride(from: 0, to: count, by: stepBytes) {
+      let length = min(stepBytes, count - offset)
+      guard unsafe mincore(address + offset, length, &residency) == 0 else { return }
+      let pageCount = (length + pageBytes - 1) / pageBytes
+      guard residency[..<pageCount].allSatisfy({ $0 & 1 == 1 }) else { continue }
+      // Advice: a kernel that does not know it (before 5.14) leaves the faults to the first reads.
+      _ = unsafe madvise(address + offset, length, MADV_POPULATE_READ)
+    }
+  }
+
   /// The bytes, for those who keep the object alive by other means while they read: counting references
   /// a read would make threads wait for each other.
   @unsafe public var unownedBytes: UnsafeRawBufferPointer {
