@@ -21,16 +21,19 @@ extension FeatureStore {
   ///   - options: by Iceberg's option names, `target-file-size-bytes` for example; what is not given
   ///     follows the table's properties, then Iceberg's defaults.
   ///   - isDryRun: report the plan and do nothing.
+  ///   - isStopped: asked between batches; once true, what is finished is committed and the rest left.
   ///
   /// Writers may go on. Throws `.locked` when the table is being maintained by somebody else.
   public func optimize(
     _ groupName: String, options: [String: String] = [:], isDryRun: Bool = false,
-    progress: MaintenanceProgress.Report? = nil
+    progress: MaintenanceProgress.Report? = nil,
+    isStopped: @escaping @Sendable () -> Bool = { false }
   ) throws(FeatureStoreError) -> MaintenanceReport {
     try withMaintenanceLease(groupName, job: "optimize") { table, _ in
-      let rewrite = try RewriteDataFiles(
+      var rewrite = try RewriteDataFiles(
         table,
         options: RewriteDataFilesOptions(options, tableProperties: table.properties))
+      rewrite.isStopped = isStopped
       let plan = try rewrite.plan()
       if isDryRun {
         return MaintenanceReport(
@@ -65,7 +68,8 @@ extension FeatureStore {
   /// metadata included.
   public func vacuum(
     _ groupName: String, request: VacuumRequest = VacuumRequest(),
-    progress: MaintenanceProgress.Report? = nil
+    progress: MaintenanceProgress.Report? = nil,
+    isStopped: @escaping @Sendable () -> Bool = { false }
   ) throws(FeatureStoreError) -> MaintenanceReport {
     try withMaintenanceLease(groupName, job: "vacuum") { table, _ in
       var options = VacuumOptions()
@@ -74,7 +78,8 @@ extension FeatureStore {
       }
       options.retainLast = request.minSnapshotsToKeep
       options.orphanAgeMilliseconds = request.orphanAgeMilliseconds
-      let vacuum = Vacuum(table, options: options)
+      var vacuum = Vacuum(table, options: options)
+      vacuum.isStopped = isStopped
       let plan = try vacuum.plan()
       if request.isDryRun {
         return MaintenanceReport(

@@ -42,6 +42,7 @@ extension FeatureStoreError {
       case .alreadyExists: .alreadyExists
       case .commitConflict, .validationFailed: .conflict
       case .commitStateUnknown: .commitStateUnknown
+      case .cancelled: .timeout
       case .inputOutput: .storage
       }
     self.init(code, error.description, cause: error)

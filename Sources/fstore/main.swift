@@ -54,6 +54,13 @@ func environment(_ name: String) -> String? {
   return text.isEmpty ? nil : text
 }
 
+/// Where this program is, for others that shall call it.
+func executablePath() -> String {
+  guard let path = unsafe realpath("/proc/self/exe", nil) else { return "fstore" }
+  defer { unsafe free(path) }
+  return unsafe String(cString: path)
+}
+
 func help(_ words: [String]) -> ExitStatus {
   let name = words.joined(separator: " ")
   if let command = Command.all.first(where: { $0.name == name }) {

@@ -51,10 +51,20 @@ extension RewriteDataFiles {
         failedCommits += try commit(waiting, start, plan, &result)
         waiting = []
         let isOver = failedCommits > options.partialProgressMaxFailedCommits
-        if isOver || result.unknownCommit != nil { return result }
+        if isOver || result.unknownCommit != nil {
+          let error = IcebergError(
+            .cancelled,
+            isOver ? "\(failedCommits) commits failed" : "whether a commit happened is not known")
+          result.failures += groups[(index + 1)...].map { .init(group: $0, error: error) }
+          return result
+        }
       }
     }
     return result
+  }
+
+  private var stopped: IcebergError {
+    IcebergError(.cancelled, "the rewrite was stopped before it came to its end")
   }
 
   private func groupsPerCommit(_ count: Int) -> Int {
@@ -84,6 +94,7 @@ extension RewriteDataFiles {
       let tasks = try tasks(of: group, plan)
       let rows = try ReadAheadScan(scan(plan.table), tasks, threadCount: threadCount)
       while let event = try rows.next() {
+        if isStopped() { throw stopped }
         switch event {
         case .batch(let batch): try writer.write(batch)
         case .end(let files):

@@ -23,6 +23,9 @@ public struct RewriteDataFiles: Sendable {
   /// As many as there are processors, four at most: more only wait for the one that encodes.
   public static let defaultThreadCount = min(4, Processors.count)
 
+  /// Asked between batches; once true, what is finished is committed, and the rest is left and reported.
+  public var isStopped: @Sendable () -> Bool = { false }
+
   public init(
     _ table: Table, options: RewriteDataFilesOptions = RewriteDataFilesOptions()
   ) throws(IcebergError) {

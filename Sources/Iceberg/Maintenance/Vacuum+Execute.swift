@@ -60,6 +60,11 @@ extension Vacuum {
     var state = MaintenanceProgress(
       filesDone: 0, filesTotal: plan.files.count, bytesDone: 0, bytesTotal: plan.sizeBytes)
     for file in plan.files {
+      if isStopped() {
+        throw IcebergError(
+          .cancelled,
+          "stopped after \(state.filesDone) of \(state.filesTotal) files: another run goes on")
+      }
       try delete(file, reachable, names, head, &result)
       state.filesDone += 1
       state.bytesDone = state.bytesDone.addingSaturated(file.sizeBytes)

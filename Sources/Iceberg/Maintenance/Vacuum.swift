@@ -11,6 +11,9 @@ public struct Vacuum: Sendable {
   public let table: Table
   public let options: VacuumOptions
 
+  /// Asked between deletions; once true, what is left is left, and reported.
+  public var isStopped: @Sendable () -> Bool = { false }
+
   public init(_ table: Table, options: VacuumOptions = VacuumOptions()) {
     self.table = table
     self.options = options

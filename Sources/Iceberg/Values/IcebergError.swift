@@ -17,6 +17,8 @@ public struct IcebergError: Error, Hashable, Sendable, CustomStringConvertible {
     case commitStateUnknown
     /// A commit that can never succeed on the table as it is now.
     case validationFailed
+    /// The caller asked for an end before it was reached.
+    case cancelled
     /// Reading or writing failed below us.
     case inputOutput
   }

@@ -6,7 +6,7 @@ extension Command {
     initialize, groupCreate, groupAddFeatures, groupList, groupDescribe, viewCreate, viewList,
     ingest, put, get, delete, purge, flush, materialize, trainingSet, optimize, vacuum, snapshots,
     files, manifests, partitions, history, references, metadataLog, verify, backup, restore,
-    repair,
+    repair, jobsSet, jobsRemove, jobsList, jobsShow, jobsHistory, jobsRun, schedule, health,
     stats, version,
   ]
 
