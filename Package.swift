@@ -118,7 +118,7 @@ let package = Package(
         "FeatureStore", "FeatureModel", "Columnar", "FileFormats", "Iceberg", "OnlineStore",
         "Storage", "JSON", "TestSupport",
       ]),
-    tests("CommandTests", ["fstore", "FeatureStore", "JSON"]),
+    tests("CommandTests", ["fstore", "FeatureStore", "Iceberg", "Storage", "JSON"]),
     tests(
       "InteropTests",
       [

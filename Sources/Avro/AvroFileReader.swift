@@ -8,8 +8,8 @@ import JSON
 public struct AvroFileReader: Sendable {
   /// What one may ask of memory.
   public struct Limits: Hashable, Sendable {
-    /// The largest block, decompressed; some engines write a whole manifest as one block.
-    public var blockSizeBytes = 256 << 20
+    /// The largest block, decompressed: writers end one after 16 KiB to a few MiB.
+    public var blockSizeBytes = 64 << 20
 
     public init() {}
   }

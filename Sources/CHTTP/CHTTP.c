@@ -22,11 +22,11 @@ static size_t receive(char *bytes, size_t size, size_t count, void *context) {
   return length;
 }
 
+// Codes that come before the request only. An unsupported protocol is not one: so is an answer in HTTP 0.9.
 static bool was_not_sent(CURLcode code) {
   return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
          code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_URL_MALFORMAT ||
-         code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_SSL_CONNECT_ERROR ||
-         code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_OUT_OF_MEMORY;
+         code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION;
 }
 
 chttp_outcome chttp_perform(const chttp_request *request, chttp_response *response) {

@@ -44,6 +44,9 @@ public final class FeatureStore: Sendable {
     /// A flush comes once records have gathered that take this many bytes; it also bounds the memory
     /// of a flush.
     public var flushSizeBytes = 64 << 20
+    /// Folders outside the store in which offline tables may have files, as with `write.data.path`. Other
+    /// places are refused: a table's properties may come from anybody who writes the table.
+    public var tableFolders: [String] = []
     /// A record waits at most this long for its flush to begin.
     public var flushIntervalSeconds: Double = 60
 
@@ -162,7 +165,7 @@ public final class FeatureStore: Sendable {
       }
       let tables = try OfflineTables(
         warehouse: StoragePath.join(path, "warehouse"), storeID: registry.storeID,
-        fileSystem: fileSystem, clock: clock)
+        fileSystem: fileSystem, clock: clock, tableFolders: options.tableFolders)
       let store = FeatureStore(
         directory: path, access: access, options: options, fileSystem: fileSystem, clock: clock,
         registry: registry, tables: tables, onlineStore: onlineStore)

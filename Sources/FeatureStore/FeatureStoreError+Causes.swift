@@ -111,7 +111,7 @@ extension FeatureStoreError.Code {
       case .full: .full
       case .permissionDenied: .permissionDenied
       case .readOnly: .readOnly
-      case .isDirectory, .notDirectory, .inputOutput: .storage
+      case .isDirectory, .notDirectory, .outside, .inputOutput: .storage
       }
   }
 }

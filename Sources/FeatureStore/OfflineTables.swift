@@ -21,14 +21,17 @@ struct OfflineTables: Sendable {
   let storeID: String
 
   init(
-    warehouse: String, storeID: String, fileSystem: any FileSystem, clock: any WallClock
+    warehouse: String, storeID: String, fileSystem: any FileSystem, clock: any WallClock,
+    tableFolders: [String] = []
   ) throws(FeatureStoreError) {
     self.storeID = storeID
     do {
       let io = try FileIO(fileSystem: fileSystem)
+      var options = SQLiteCatalog.Options()
+      options.tableFolders = tableFolders
       catalog = try SQLiteCatalog(
         databasePath: StoragePath.join(warehouse, "catalog.db"), name: Self.catalogName,
-        warehouse: warehouse, io: io, clock: clock)
+        warehouse: warehouse, io: io, clock: clock, options: options)
       namespace = try Namespace(Self.namespaceName)
       if try !catalog.listNamespaces().contains(namespace) {
         try catalog.createNamespace(namespace)
@@ -152,6 +155,10 @@ struct OfflineTables: Sendable {
       group.recordIdentifiers.map(\.name)
       + [group.eventTimeName, Self.writeTime, Self.isDeleted, Self.lsn]
     for name in bounded { properties["write.metadata.metrics.column.\(name)"] = "truncate(16)" }
+    // So that the rows of a key are looked for only where they may be.
+    for feature in group.recordIdentifiers where feature.type != .boolean {
+      properties["write.parquet.bloom-filter-enabled.column.\(feature.name)"] = "true"
+    }
     properties.merge(group.tableProperties) { _, own in own }
     properties.merge(OfflinePosition(lsn: lsn, storeID: storeID).properties) { _, ours in ours }
     return properties

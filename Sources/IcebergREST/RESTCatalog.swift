@@ -1,6 +1,7 @@
 public import Iceberg
 import JSON
 public import Storage
+import Synchronization
 
 /// A catalog behind Iceberg's REST protocol.
 ///
@@ -23,8 +24,15 @@ public final class RESTCatalog: Catalog {
     public var oauth2ServerURI: String?
     /// Sent with every request.
     public var headers: [String: String] = [:]
-    /// How often a request that changes nothing is repeated after a failure.
+    /// How often a request that changes nothing is repeated after a failure, and any after an answer that
+    /// says to come back later (429).
     public var readRetryCount = 3
+    /// Folders beside a table's own in which tables may have files. Not looked at when the `FileIO` has
+    /// allowed roots.
+    public var tableFolders: [String] = []
+    /// Whether a token or a credential may go over plain `http` to another machine, where all who are in
+    /// between can read it.
+    public var sendsSecretsUnencrypted = false
     /// Waits between repetitions.
     public var pause: @Sendable (_ milliseconds: Int64) -> Void = { CommitOptions().pause($0) }
 
@@ -43,7 +51,10 @@ public final class RESTCatalog: Catalog {
   /// options, then what the server insists on.
   public let properties: [String: String]
   private let session: RESTSession
+  private let tableFolders: [String]
   private let clock: any WallClock
+  /// What the server said of tables when they were loaded last.
+  private let configurations = Mutex<[TableIdentifier: [String: String]]>([:])
   /// `/v1`, and the prefix that the server asks for.
   private let root: String
 
@@ -55,6 +66,7 @@ public final class RESTCatalog: Catalog {
     self.name = name
     self.io = io
     self.clock = clock
+    tableFolders = options.tableFolders
     let query = options.warehouse.map { "?warehouse=" + PercentEncoding.encode($0) } ?? ""
     let path = "/v1/config" + query
     let first = RESTSession(options, client, clock)
@@ -182,7 +194,7 @@ extension RESTCatalog {
       schema: definition.schema, partitionSpec: definition.partitionSpec,
       sortOrder: definition.sortOrder, location: definition.location ?? "file:///none",
       formatVersion: definition.formatVersion, nowMilliseconds: 0)
-    var properties = definition.properties
+    var properties = definition.propertiesOfNewTable
     properties["format-version"] = String(definition.formatVersion)
     var body: JSONObject = [
       "name": .string(identifier.name), "schema": draft.currentSchema.json,
@@ -198,17 +210,18 @@ extension RESTCatalog {
 
   public func loadTable(_ identifier: TableIdentifier) throws(IcebergError) -> Table {
     let path = path(identifier)
-    return try table(identifier, try session.read(.get, path), path)
+    return try table(identifier, try session.read(.get, path, token: token(identifier)), path)
   }
 
   public func loadState(_ identifier: TableIdentifier) throws(IcebergError) -> TableState {
     let path = path(identifier)
-    return try state(try session.read(.get, path), path)
+    return try state(identifier, try session.read(.get, path, token: token(identifier)), path)
   }
 
   public func dropTable(_ identifier: TableIdentifier) throws(IcebergError) {
     let path = path(identifier) + "?purgeRequested=false"
-    try require(try session.write(.delete, path, nil), path)
+    try require(try session.write(.delete, path, nil, token: token(identifier)), path)
+    configurations.withLock { $0[identifier] = nil }
   }
 
   public func renameTable(
@@ -241,10 +254,11 @@ extension RESTCatalog {
     let path = isTransaction ? root + "/transactions/commit" : path(changes[0].identifier)
     let body: JSONValue =
       isTransaction ? ["table-changes": .array(changes.map(json))] : json(changes[0])
-    let response = try session.write(.post, path, body)
+    let response = try session.write(
+      .post, path, body, token: isTransaction ? nil : token(changes[0].identifier))
     try require(response, path)
     do throws(IcebergError) {
-      guard isTransaction else { return [try state(response, path)] }
+      guard isTransaction else { return [try state(changes[0].identifier, response, path)] }
       var states: [TableState] = []
       for change in changes { states.append(try loadState(change.identifier)) }
       return states
@@ -271,10 +285,31 @@ extension RESTCatalog {
     .object(JSONObject(properties.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }))
   }
 
-  private func state(_ response: HTTPResponse, _ path: String) throws(IcebergError) -> TableState {
+  /// What the server says of one table alone, as it came with its metadata: with `token` requests for the
+  /// table carry that one, the rest is for those who read its files elsewhere. Empty for a table that this
+  /// catalog has not loaded.
+  public func configuration(_ identifier: TableIdentifier) -> [String: String] {
+    configurations.withLock { $0[identifier] ?? [:] }
+  }
+
+  private func token(_ identifier: TableIdentifier) -> String? {
+    configuration(identifier)["token"]
+  }
+
+  private func state(
+    _ identifier: TableIdentifier, _ response: HTTPResponse, _ path: String
+  ) throws(IcebergError) -> TableState {
     let json = try RESTSession.json(response, path)
     guard let metadata = json["metadata"] else {
       throw IcebergError(.invalidMetadata, "\(path): the server's answer has no 'metadata'")
+    }
+    // An answer to a commit has none, and changes nothing.
+    if json["config"]?.objectValue != nil {
+      let found = try RESTCatalog.strings(json, "config")
+      configurations.withLock { known in
+        if known.count >= 1024 { known.removeAll() }
+        known[identifier] = found.isEmpty ? nil : found
+      }
     }
     return TableState(
       metadata: try TableMetadata(json: metadata),
@@ -284,8 +319,10 @@ extension RESTCatalog {
   private func table(
     _ identifier: TableIdentifier, _ response: HTTPResponse, _ path: String
   ) throws(IcebergError) -> Table {
-    Table(
-      identifier: identifier, state: try state(response, path), catalog: self, io: io, clock: clock)
+    let state = try state(identifier, response, path)
+    let io = try io.confined(
+      to: tableFolders, metadataLocation: state.metadataLocation, location: state.metadata.location)
+    return Table(identifier: identifier, state: state, catalog: self, io: io, clock: clock)
   }
 
   private func require(_ response: HTTPResponse, _ path: String) throws(IcebergError) {

@@ -26,17 +26,17 @@ final class RESTSession: Sendable {
 
   /// Sends a request that may be sent again, as often as it takes: it changes nothing.
   func read(
-    _ method: HTTPRequest.Method, _ path: String
+    _ method: HTTPRequest.Method, _ path: String, token: String? = nil
   ) throws(IcebergError) -> HTTPResponse {
     var attempt = 1
     while true {
       var failure: IcebergError
       do throws(HTTPError) {
-        let response = try authorized(HTTPRequest(method, options.uri + path))
+        let response = try authorized(HTTPRequest(method, options.uri + path), token)
         guard [429, 500, 502, 503, 504].contains(response.status) else { return response }
         failure = RESTSession.error(response, path)
       } catch {
-        failure = IcebergError(.inputOutput, "\(options.uri + path): \(error.message)")
+        failure = IcebergError(.inputOutput, "\(shown(path)): \(error.message)")
       }
       guard attempt <= options.readRetryCount else { throw failure }
       options.pause(Int64(100) << Int64(min(attempt, 10)))
@@ -44,22 +44,29 @@ final class RESTSession: Sendable {
     }
   }
 
-  /// Sends a request that changes something, once. An answer that does not say what became of it, and
-  /// none at all, are `commitStateUnknown`.
+  /// Sends a request that changes something, once; again only when the server has refused it for being
+  /// too busy (429), and so has done nothing. An answer that does not say what became of it, and none at
+  /// all, are `commitStateUnknown`.
   func write(
-    _ method: HTTPRequest.Method, _ path: String, _ body: JSONValue?
+    _ method: HTTPRequest.Method, _ path: String, _ body: JSONValue?, token: String? = nil
   ) throws(IcebergError) -> HTTPResponse {
-    let response: HTTPResponse
-    do throws(HTTPError) {
-      response = try authorized(
-        HTTPRequest(
-          method, options.uri + path,
-          headers: body == nil ? [] : [("Content-Type", "application/json")], body: body?.utf8()))
-    } catch {
-      throw IcebergError(
-        error.mayHaveArrived ? .commitStateUnknown : .inputOutput,
-        "\(options.uri + path): \(error.message)")
-    }
+    var response: HTTPResponse
+    var attempt = 1
+    repeat {
+      if attempt > 1 { options.pause(Int64(100) << Int64(min(attempt, 10))) }
+      do throws(HTTPError) {
+        response = try authorized(
+          HTTPRequest(
+            method, options.uri + path,
+            headers: body == nil ? [] : [("Content-Type", "application/json")], body: body?.utf8()),
+          token)
+      } catch {
+        throw IcebergError(
+          error.mayHaveArrived ? .commitStateUnknown : .inputOutput,
+          "\(shown(path)): \(error.message)")
+      }
+      attempt += 1
+    } while response.status == 429 && attempt <= options.readRetryCount + 1
     if response.status >= 500 {
       // Whatever the server says, it may have done it: 503 too can come from in between.
       var error = RESTSession.error(response, path)
@@ -71,21 +78,51 @@ final class RESTSession: Sendable {
 
   /// Sends a request with the current token; when the server no longer takes it, again with a new
   /// one: an unauthorised request has done nothing.
-  private func authorized(_ request: HTTPRequest) throws(HTTPError) -> HTTPResponse {
+  ///
+  /// - Parameter special: a token for this request, in the place of the catalog's own as long as the
+  ///   server takes it.
+  private func authorized(
+    _ request: HTTPRequest, _ special: String?
+  ) throws(HTTPError) -> HTTPResponse {
     var headers = request.headers + options.headers.map { ($0.key, $0.value) }
     headers.append(("Accept", "application/json"))
     var request = request
     var used: String?
-    for isLast in [false, true] {
-      let current = try currentToken(replacing: used)
+    var special = special
+    for attempt in 0..<3 {
+      var current = special
+      if current == nil { current = try currentToken(replacing: used) }
       request.headers = headers
       if let current { request.headers.append(("Authorization", "Bearer " + current)) }
-      let response = try client.send(request)
-      guard response.status == 401 || response.status == 419, !isLast, options.credential != nil
-      else { return response }
-      used = current
+      let hasSecret =
+        current != nil || Secrets.withoutPassword(request.url) != request.url
+        || options.headers.contains { Secrets.isSecret(header: $0.key) }
+      if hasSecret { try Secrets.requirePrivacy(request.url, options) }
+      var response = try client.send(request)
+      let isRefused = response.status == 401 || response.status == 419
+      if isRefused, special != nil {
+        special = nil
+        continue
+      }
+      if isRefused, attempt < 2, used == nil, options.credential != nil {
+        used = current
+        continue
+      }
+      if !(200..<300).contains(response.status) {
+        // Errors are shown and logged; what a server echoes of our request is not to be.
+        let text = String(decoding: response.body, as: UTF8.self)
+        response.body = Array(secrets(and: current).removed(from: text).utf8)
+      }
+      return response
     }
     throw HTTPError("no answer", mayHaveArrived: false)
+  }
+
+  /// Where a request went, for messages: without a password that stands in the address.
+  private func shown(_ path: String) -> String { Secrets.withoutPassword(options.uri) + path }
+
+  private func secrets(and token: String?) -> Secrets {
+    Secrets(options, tokens: [token, self.token.withLock { $0?.text }].compactMap { $0 })
   }
 
   /// The token to use; fetched where there are credentials and the known one is about to expire, or
@@ -113,6 +150,8 @@ final class RESTSession: Sendable {
     form.append(("client_secret", String(parts[parts.count - 1])))
     let body = form.map { "\($0.0)=\(PercentEncoding.encode($0.1))" }.joined(separator: "&")
     let url = options.oauth2ServerURI ?? options.uri + "/v1/oauth/tokens"
+    try Secrets.requirePrivacy(url, options)
+    let shown = Secrets.withoutPassword(url)
     let response: HTTPResponse
     do throws(HTTPError) {
       response = try client.send(
@@ -121,7 +160,7 @@ final class RESTSession: Sendable {
           body: Array(body.utf8)))
     } catch {
       // Nothing but a token can have been made.
-      throw HTTPError("no token from \(url): \(error.message)", mayHaveArrived: false)
+      throw HTTPError("no token from \(shown): \(error.message)", mayHaveArrived: false)
     }
     let json: JSONValue?
     do { json = try JSONValue(parsing: response.body) } catch { json = nil }
@@ -129,7 +168,8 @@ final class RESTSession: Sendable {
       let detail =
         json?["error_description"]?.stringValue ?? json?["error"]?.stringValue
         ?? json?["error"]?["message"]?.stringValue ?? "status \(response.status)"
-      throw HTTPError("no token from \(url): \(detail)", mayHaveArrived: false)
+      throw HTTPError(
+        "no token from \(shown): \(secrets(and: nil).removed(from: detail))", mayHaveArrived: false)
     }
     // A little early, so that a request in flight does not meet its end.
     let seconds = json?["expires_in"]?.int64Value

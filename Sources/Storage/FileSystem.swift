@@ -9,6 +9,24 @@ public protocol FileSystem: Sendable {
   /// Opens a file; `.create` fails with `.exists` when the name is taken.
   func open(_ path: String, _ mode: OpenMode) throws(StorageError) -> any File
 
+  /// Opens a file that must lie below one of the folders, whatever links say: what stands in a table that
+  /// somebody else wrote leads nowhere else. Throws `.outside` when it does.
+  ///
+  /// - Parameter roots: absolute paths; those that are links themselves are followed.
+  func open(
+    _ path: String, _ mode: OpenMode, within roots: [String]
+  ) throws(StorageError) -> any File
+
+  /// What is at `path`, with the same promise.
+  func information(
+    _ path: String, within roots: [String]
+  ) throws(StorageError) -> FileInformation?
+
+  /// Removes a file, with the same promise; a link is removed itself.
+  @discardableResult func removeFile(
+    _ path: String, within roots: [String]
+  ) throws(StorageError) -> Bool
+
   /// Creates a directory (mode 0700) and, if asked, those above it. One that is there is no error.
   func createDirectory(_ path: String, withIntermediates: Bool) throws(StorageError)
 
@@ -47,7 +65,8 @@ public protocol FileSystem: Sendable {
 }
 
 public enum OpenMode: Sendable {
-  /// Reading only; the file must be there.
+  /// Reading only; the file must be there, and be a regular one: a pipe or a device could keep a
+  /// reader waiting for ever.
   case read
   /// Reading and writing; the file must be there.
   case readWrite
@@ -111,6 +130,26 @@ public protocol FileLock: AnyObject, Sendable {
 
 extension FileSystem {
   public func link(_ path: String, to newPath: String) throws(StorageError) -> Bool { false }
+
+  // For file systems without links, whose paths say it all.
+
+  public func open(
+    _ path: String, _ mode: OpenMode, within roots: [String]
+  ) throws(StorageError) -> any File {
+    try open(path, mode)
+  }
+
+  public func information(
+    _ path: String, within roots: [String]
+  ) throws(StorageError) -> FileInformation? {
+    try information(path)
+  }
+
+  public func removeFile(
+    _ path: String, within roots: [String]
+  ) throws(StorageError) -> Bool {
+    try removeFile(path)
+  }
 }
 
 extension File {

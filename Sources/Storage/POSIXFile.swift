@@ -16,14 +16,25 @@ final class POSIXFile: File {
 
   private var number: Int32 { descriptor.load(ordering: .relaxed) }
 
-  func isDirectory() throws(StorageError) -> Bool { try information().isDirectory }
+  func requireRegular(operation: String) throws(StorageError) {
+    let kind = try status().st_mode & S_IFMT
+    guard kind != S_IFDIR else {
+      throw StorageError(errorNumber: EISDIR, operation: operation, path: path)
+    }
+    guard kind == S_IFREG else {
+      throw StorageError(
+        .inputOutput, operation: operation, path: path, message: "it is no regular file")
+    }
+  }
 
   func size() throws(StorageError) -> Int64 { try information().sizeBytes }
 
-  private func information() throws(StorageError) -> FileInformation {
+  func information() throws(StorageError) -> FileInformation { FileInformation(try status()) }
+
+  private func status() throws(StorageError) -> stat {
     var status = stat()
     _ = try retryingInterrupts("examine", path) { Int(unsafe fstat(number, &status)) }
-    return FileInformation(status)
+    return status
   }
 
   func read(

@@ -4,23 +4,26 @@ internal import Glibc
 /// The operating system's files. Descriptors are close-on-exec; what is created is private to its
 /// user (0600, directories 0700); files opened for writing are never reached through a link.
 public struct POSIXFileSystem: FileSystem {
-  public init() {}
+  /// Whether the kernel may be asked to hold paths below a folder; false is for tests.
+  let asksKernel: Bool
+
+  public init() { asksKernel = true }
+
+  package init(asksKernel: Bool) { self.asksKernel = asksKernel }
 
   public func open(_ path: String, _ mode: OpenMode) throws(StorageError) -> any File {
-    let flags =
-      switch mode {
-      case .read: O_RDONLY | O_CLOEXEC
-      case .readWrite: O_RDWR | O_CLOEXEC | O_NOFOLLOW
-      case .create: O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW
-      }
-    let operation = if case .create = mode { "create" } else { "open" }
-    let descriptor = try retryingInterrupts(operation, path) {
-      Int(unsafe Glibc.open(path, flags, 0o600))
+    let descriptor = try retryingInterrupts(mode.operation, path) {
+      Int(unsafe Glibc.open(path, mode.flags, 0o600))
     }
-    let file = POSIXFile(path: path, descriptor: Int32(truncatingIfNeeded: descriptor))
-    if case .read = mode, try file.isDirectory() {
-      throw StorageError(errorNumber: EISDIR, operation: operation, path: path)
-    }
+    return try file(path, Int32(truncatingIfNeeded: descriptor), mode)
+  }
+
+  /// The open file; for reading it must be a regular one.
+  func file(
+    _ path: String, _ descriptor: Int32, _ mode: OpenMode
+  ) throws(StorageError) -> any File {
+    let file = POSIXFile(path: path, descriptor: descriptor)
+    if case .read = mode { try file.requireRegular(operation: mode.operation) }
     return file
   }
 
@@ -147,6 +150,19 @@ public struct POSIXFileSystem: FileSystem {
 
   public func lock(_ path: String, holder: String) throws(StorageError) -> any FileLock {
     try POSIXFileLock(path: path, holder: holder)
+  }
+}
+
+extension OpenMode {
+  var operation: String { if case .create = self { "create" } else { "open" } }
+
+  var flags: Int32 {
+    switch self {
+    // A pipe without a writer must not keep us; a regular file knows no waiting.
+    case .read: O_RDONLY | O_CLOEXEC | O_NONBLOCK
+    case .readWrite: O_RDWR | O_CLOEXEC | O_NOFOLLOW
+    case .create: O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW
+    }
   }
 }
 

@@ -11,6 +11,8 @@ public struct StorageError: Error, Hashable, Sendable, CustomStringConvertible {
     case readOnly
     case isDirectory
     case notDirectory
+    /// A link on the way leads out of the folders that may be used.
+    case outside
     /// Anything else that the device or the kernel reports.
     case inputOutput
   }

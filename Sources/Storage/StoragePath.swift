@@ -16,6 +16,20 @@ public enum StoragePath {
     return parts.last.map { String(Substring($0)) } ?? path
   }
 
+  /// What leads from a folder to a path at or below it; nil when the path is not there. `.` and
+  /// repeated slashes do not count.
+  public static func relative(_ path: String, to folder: String) -> String? {
+    func components(_ text: String) -> [Substring.UTF8View] {
+      text.utf8.split(separator: UInt8(ascii: "/")).filter { !$0.elementsEqual(".".utf8) }
+    }
+    let (inner, outer) = (components(path), components(folder))
+    guard inner.count >= outer.count,
+      zip(inner, outer).allSatisfy({ $0.elementsEqual($1) })
+    else { return nil }
+    let rest = inner[outer.count...].map { String(Substring($0)) }
+    return rest.isEmpty ? "." : rest.joined(separator: "/")
+  }
+
   public static func join(_ directory: String, _ name: String) -> String {
     directory.utf8.last == UInt8(ascii: "/") ? directory + name : "\(directory)/\(name)"
   }

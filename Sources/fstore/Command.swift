@@ -66,6 +66,8 @@ struct Context {
     var options = FeatureStore.Options()
     // A flush for each command would make a file for each record.
     options.flushesAutomatically = false
+    options.tableFolders =
+      environment("FSTORE_TABLE_FOLDERS")?.split(separator: ":").map(String.init) ?? []
     return try FeatureStore.open(at: storeDirectory, access: access, options: options)
   }
 

@@ -26,6 +26,10 @@ func run(_ words: [String]) -> ExitStatus {
     syntax.options += Command.commonOptions
     let arguments = try Arguments(rest, syntax: syntax)
     isVerbose = arguments.has("--verbose")
+    if environment("SWIFT_DETERMINISTIC_HASHING") != nil {
+      // Whoever knows the hashes can choose keys that make every table slow.
+      Output.note("warning: SWIFT_DETERMINISTIC_HASHING is set: only for tests")
+    }
     let store = arguments.value("--store") ?? environment("FSTORE_STORE") ?? "."
     let context = Context(
       arguments: arguments, output: Output(isJSON: arguments.has("--json")), storeDirectory: store)

@@ -185,7 +185,7 @@ private final class MeddlingClient: HTTPClient, @unchecked Sendable {
     let without = #expect(throws: IcebergError.self) { try server.catalog() }
     #expect(without?.description.contains("401") == true)
     let wrong = #expect(throws: IcebergError.self) {
-      try server.catalog { $0.credential = "user:wrong" }
+      try server.catalog { $0.credential = "user:nothing" }
     }
     #expect(wrong?.description.contains("wrong credentials") == true)
     let client = MeddlingClient()

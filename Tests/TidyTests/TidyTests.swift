@@ -119,6 +119,28 @@ import Testing
     #expect(listed == written, "\(listed.symmetricDifference(written).sorted())")
   }
 
+  @Test func everyItemOfSecurityHasATestOrAReason() throws {
+    let pattern = #/func ([a-zA-Z0-9]+)\(/#
+    let written = try Set(
+      Self.files(under: "Tests").flatMap { file in
+        file.lines.compactMap { $0.firstMatch(of: pattern).map { String($0.1) } }
+      })
+    let rows = try Self.files(under: "docs", suffix: "security.md").flatMap(\.lines)
+      .filter { $0.hasPrefix("| X") }
+    let numbers = rows.compactMap { $0.firstMatch(of: #/^\| X([0-9]+) /#).flatMap { Int($0.1) } }
+    #expect(numbers == Array(1...16))
+    var listed: Set<String> = []
+    for (number, row) in zip(numbers, rows) {
+      let columns = row.split(separator: "|")
+      let names = (columns.last ?? "").matches(of: #/`([a-zA-Z0-9]+)`/#).map { String($0.1) }
+      #expect(!names.isEmpty || row.contains("| does not apply: "), "X\(number)")
+      #expect(names.allSatisfy { written.contains($0) }, "X\(number): \(names)")
+      listed.formUnion(names)
+    }
+    let named = written.filter { $0.firstMatch(of: #/^x[0-9]+[A-Z]/#) != nil }
+    #expect(named.isSubset(of: listed), "\(named.subtracting(listed).sorted())")
+  }
+
   @Test func thePackageNamesNoThirdParty() throws {
     let package = try String(
       contentsOf: Self.root.appending(path: "Package.swift"), encoding: .utf8)

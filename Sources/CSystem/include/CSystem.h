@@ -18,6 +18,16 @@ int csystem_unlock(int fd);
 /// EEXIST when `to` is there.
 int csystem_rename_no_replace(const char *from, const char *to);
 
+/// O_PATH: a descriptor that names a file without opening it.
+enum { csystem_path_only = 010000000 };
+
+/// Opens a path below a directory, the kernel seeing to it that no link on the way leads out of there
+/// (openat2 with RESOLVE_BENEATH and RESOLVE_NO_MAGICLINKS; where not `follows_links` with
+/// RESOLVE_NO_SYMLINKS, too). Returns 0, or the errno: EXDEV when a link leads out, ENOSYS where the
+/// kernel, or what guards this process, has no such call.
+int csystem_open_beneath(
+    const char *root, const char *path, int flags, bool follows_links, int *descriptor);
+
 /// CRC-32C (Castagnoli) of the bytes, continuing from `crc` (0 to begin with). Uses the SSE 4.2 or
 /// ARMv8 instruction where the processor has it.
 uint32_t csystem_crc32c(uint32_t crc, const void *bytes, uint64_t count);

@@ -9,6 +9,13 @@ public struct TableState: Sendable {
   }
 }
 
+extension TableState {
+  /// Whether an earlier version was in this metadata file.
+  func hasReplaced(_ metadataLocation: String) -> Bool {
+    metadata.metadataLog.contains { $0.metadataFile == metadataLocation }
+  }
+}
+
 /// What becomes of one table in a commit.
 public struct TableChange: Sendable {
   public let identifier: TableIdentifier
@@ -27,12 +34,24 @@ public struct TableChange: Sendable {
     self.updates = updates
   }
 
+  /// Whether the table has become what the updates ask for, whoever did it.
+  func isDone(in metadata: TableMetadata) -> Bool {
+    do {
+      var result = try metadata.applying(
+        updates, nowMilliseconds: metadata.lastUpdatedMilliseconds, previousLocation: nil)
+      result.metadataLog = metadata.metadataLog
+      return result == metadata
+    } catch { return false }
+  }
+
   /// Checks the requirements and applies the updates: what a catalog that keeps metadata files itself
   /// writes.
   func nextState(nowMilliseconds: Int64) throws(IcebergError) -> TableState {
     for requirement in requirements { try requirement.check(base.metadata) }
     let metadata = try base.metadata.applying(
       updates, nowMilliseconds: nowMilliseconds, previousLocation: base.metadataLocation)
+    // What nobody could read again is not written.
+    try metadata.checkRanges()
     guard metadata.formatVersion >= 2 else {
       throw IcebergError(
         .unsupported, "tables of format version 1 are only read: upgrade '\(identifier)' to 2")

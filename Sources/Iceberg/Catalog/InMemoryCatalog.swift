@@ -91,12 +91,14 @@ extension InMemoryCatalog {
       nowMilliseconds: clock.nowMicroseconds() / 1000)
     let created = TableState(
       metadata: metadata, metadataLocation: metadata.nextMetadataLocation(after: nil))
+    try requireFreeLocation(identifier, created)
+    let io = try tableIO(created)
     try io.write(created)
     return try insert(identifier, created) { io.deleteAll([created.metadataLocation]) }
   }
 
   public func loadTable(_ identifier: TableIdentifier) throws(IcebergError) -> Table {
-    table(identifier, try loadState(identifier))
+    try table(identifier, try loadState(identifier))
   }
 
   public func loadState(_ identifier: TableIdentifier) throws(IcebergError) -> TableState {
@@ -134,7 +136,9 @@ extension InMemoryCatalog {
     let bytes = try io.readAll(
       metadataLocation, maximumSizeBytes: Int64(TableMetadata.maximumSizeBytes))
     let registered = TableState(
-      metadata: try TableMetadata(fileContent: bytes), metadataLocation: metadataLocation)
+      metadata: try TableMetadata(fileContent: bytes, at: metadataLocation),
+      metadataLocation: metadataLocation)
+    try requireFreeLocation(identifier, registered)
     return try insert(identifier, registered) {}
   }
 
@@ -143,7 +147,9 @@ extension InMemoryCatalog {
     for change in changes {
       states.append(try change.nextState(nowMilliseconds: clock.nowMicroseconds() / 1000))
     }
-    try io.write(states)
+    var files: [(io: FileIO, state: TableState)] = []
+    for (change, state) in zip(changes, states) { files.append((try tableIO(change.base), state)) }
+    try FileIO.write(files)
     let next = states
     let stale = state.withLock { state -> TableIdentifier? in
       for change in changes
@@ -155,16 +161,37 @@ extension InMemoryCatalog {
     }
     if let stale {
       io.deleteAll(states.map(\.metadataLocation))
-      throw IcebergError.changed(stale)
+      throw IcebergError.changed(stale).attempting(states.map(\.metadataLocation))
     }
-    for (change, state) in zip(changes, states) {
-      io.deleteMetadata(of: change.base.metadata, replacedBy: state.metadata)
+    for (change, file) in zip(changes, files) {
+      file.io.deleteMetadata(of: change.base.metadata, replacedBy: file.state.metadata)
     }
     return states
   }
 
-  private func table(_ identifier: TableIdentifier, _ state: TableState) -> Table {
-    Table(identifier: identifier, state: state, catalog: self, io: io, clock: clock)
+  private func table(
+    _ identifier: TableIdentifier, _ state: TableState
+  ) throws(IcebergError) -> Table {
+    Table(
+      identifier: identifier, state: state, catalog: self, io: try tableIO(state), clock: clock)
+  }
+
+  private func tableIO(_ state: TableState) throws(IcebergError) -> FileIO {
+    try io.confined(
+      to: [warehouse], metadataLocation: state.metadataLocation, location: state.metadata.location)
+  }
+
+  /// Refuses a location at, above or below another table's: one's clean-up would delete the other's files.
+  private func requireFreeLocation(
+    _ identifier: TableIdentifier, _ new: TableState
+  ) throws(IcebergError) {
+    for (other, known) in state.withLock({ $0.tables }) where other != identifier {
+      guard try new.metadata.overlaps(known.metadata) else { continue }
+      throw IcebergError(
+        .invalidArgument,
+        "'\(new.metadata.location)' is at, above or below the table '\(other)' in"
+          + " '\(known.metadata.location)'")
+    }
   }
 
   private func insert(
@@ -179,6 +206,16 @@ extension InMemoryCatalog {
       cleaningUp()
       throw IcebergError(.alreadyExists, "the table '\(identifier)' already exists")
     }
-    return table(identifier, created)
+    return try table(identifier, created)
+  }
+}
+
+extension TableMetadata {
+  /// Whether one table's folder is the other's, or lies in it; on other file systems none does.
+  fileprivate func overlaps(_ other: TableMetadata) throws(IcebergError) -> Bool {
+    do { return try Location.overlap(location, other.location) } catch {
+      guard error.kind == .unsupported else { throw error }
+      return false
+    }
   }
 }

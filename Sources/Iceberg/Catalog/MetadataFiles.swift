@@ -2,14 +2,14 @@
 extension FileIO {
   /// Writes a table's new metadata, durable before anybody can be told of it.
   func write(_ state: TableState) throws(IcebergError) {
-    try write(state.metadataLocation, state.metadata.content(at: state.metadataLocation))
+    try write(state.metadataLocation, try state.metadata.content(at: state.metadataLocation))
   }
 
-  /// Writes all of them, or leaves none behind.
-  func write(_ states: [TableState]) throws(IcebergError) {
-    for (index, state) in states.enumerated() {
-      do throws(IcebergError) { try write(state) } catch {
-        deleteAll(states[...index].map(\.metadataLocation))
+  /// Writes all of them, each by its table's own way to files, or leaves none behind.
+  static func write(_ files: [(io: FileIO, state: TableState)]) throws(IcebergError) {
+    for (index, file) in files.enumerated() {
+      do throws(IcebergError) { try file.io.write(file.state) } catch {
+        for (io, state) in files[...index] { io.deleteAll([state.metadataLocation]) }
         throw error
       }
     }
@@ -37,7 +37,7 @@ extension FileIO {
 extension TableDefinition {
   /// The properties of a new table. Frequent small commits would otherwise leave a metadata file each;
   /// what is kept is the log.
-  var propertiesOfNewTable: [String: String] {
+  package var propertiesOfNewTable: [String: String] {
     [
       "write.metadata.delete-after-commit.enabled": "true",
       "write.metadata.previous-versions-max": "100",

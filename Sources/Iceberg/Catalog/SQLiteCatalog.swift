@@ -14,6 +14,9 @@ public final class SQLiteCatalog: Catalog {
     /// Writes `metadata/version-hint.text` after each commit, which lets DuckDB read a table's
     /// folder without a catalog.
     public var writesVersionHint = true
+    /// Folders beside the warehouse and a table's own in which tables may have files: where they have
+    /// `write.data.path` elsewhere, say. Not looked at when the `FileIO` has allowed roots.
+    public var tableFolders: [String] = []
 
     public init() {}
   }
@@ -123,15 +126,17 @@ extension SQLiteCatalog {
       nowMilliseconds: nowMilliseconds)
     let state = TableState(
       metadata: metadata, metadataLocation: metadata.nextMetadataLocation(after: nil))
-    try io.write(state)
+    let table = try table(identifier, state)
+    try table.io.write(state)
     do { try database.insert(identifier, metadataLocation: state.metadataLocation) } catch {
       try resolve(error, [(identifier, state)])
     }
-    return finish(identifier, state)
+    finish(identifier, state, table.io)
+    return table
   }
 
   public func loadTable(_ identifier: TableIdentifier) throws(IcebergError) -> Table {
-    table(identifier, try loadState(identifier))
+    try table(identifier, try loadState(identifier))
   }
 
   public func loadState(_ identifier: TableIdentifier) throws(IcebergError) -> TableState {
@@ -178,11 +183,20 @@ extension SQLiteCatalog {
       else { throw error }
     }
     remember(identifier, state)
-    return table(identifier, state)
+    return try table(identifier, state)
   }
 
-  private func table(_ identifier: TableIdentifier, _ state: TableState) -> Table {
-    Table(identifier: identifier, state: state, catalog: self, io: io, clock: clock)
+  private func table(
+    _ identifier: TableIdentifier, _ state: TableState
+  ) throws(IcebergError) -> Table {
+    Table(
+      identifier: identifier, state: state, catalog: self, io: try tableIO(state), clock: clock)
+  }
+
+  private func tableIO(_ state: TableState) throws(IcebergError) -> FileIO {
+    try io.confined(
+      to: [warehouse] + options.tableFolders, metadataLocation: state.metadataLocation,
+      location: state.metadata.location)
   }
 
   private func requireLocation(_ identifier: TableIdentifier) throws(IcebergError) -> String {
@@ -249,7 +263,9 @@ extension SQLiteCatalog {
   public func commit(_ changes: [TableChange]) throws(IcebergError) -> [TableState] {
     var states: [TableState] = []
     for change in changes { states.append(try change.nextState(nowMilliseconds: nowMilliseconds)) }
-    try io.write(states)
+    var files: [(io: FileIO, state: TableState)] = []
+    for (change, state) in zip(changes, states) { files.append((try tableIO(change.base), state)) }
+    try FileIO.write(files)
     let moves = zip(changes, states).map { change, state in
       CatalogDatabase.Move(
         table: change.identifier, from: change.base.metadataLocation, to: state.metadataLocation)
@@ -257,9 +273,9 @@ extension SQLiteCatalog {
     do throws(IcebergError) {
       try database.swap(moves)
     } catch { try resolve(error, zip(changes, states).map { ($0.identifier, $1) }) }
-    for (change, state) in zip(changes, states) {
-      io.deleteMetadata(of: change.base.metadata, replacedBy: state.metadata)
-      _ = finish(change.identifier, state)
+    for (change, file) in zip(changes, files) {
+      file.io.deleteMetadata(of: change.base.metadata, replacedBy: file.state.metadata)
+      finish(change.identifier, file.state, file.io)
     }
     return states
   }
@@ -268,28 +284,36 @@ extension SQLiteCatalog {
   private func resolve(
     _ error: IcebergError, _ changes: [(identifier: TableIdentifier, state: TableState)]
   ) throws(IcebergError) {
+    let locations = changes.map(\.state.metadataLocation)
     guard error.kind == .commitStateUnknown else {
-      io.deleteAll(changes.map(\.state.metadataLocation))
-      throw error
+      io.deleteAll(locations)
+      throw error.attempting(locations)
     }
     do {
-      // All pointers have moved or none: one that did says so for all.
-      for (identifier, state) in changes
-      where try database.metadataLocation(identifier) == state.metadataLocation { return }
-    } catch { throw IcebergError(.commitStateUnknown, error.message, context: error.context) }
-    throw error
+      // All pointers have moved or none: one that did says so for all. Others may have committed since.
+      for (identifier, state) in changes {
+        guard let current = try database.metadataLocation(identifier) else { continue }
+        if current == state.metadataLocation { return }
+        if try readState(current).hasReplaced(state.metadataLocation) { return }
+      }
+    } catch {
+      throw IcebergError(.commitStateUnknown, error.message, context: error.context)
+        .attempting(locations)
+    }
+    throw error.attempting(locations)
   }
 
   /// What follows a successful change and can no longer make it fail.
-  private func finish(_ identifier: TableIdentifier, _ state: TableState) -> Table {
+  private func finish(_ identifier: TableIdentifier, _ state: TableState, _ io: FileIO) {
     remember(identifier, state)
-    if options.writesVersionHint { writeVersionHint(identifier, state.metadata) }
-    return table(identifier, state)
+    if options.writesVersionHint { writeVersionHint(identifier, state.metadata, io) }
   }
 
   /// Publishes the name of the current metadata file for readers without a catalog. A convenience:
   /// a failure leaves the old hint, and the next commit writes it again.
-  private func writeVersionHint(_ identifier: TableIdentifier, _ metadata: TableMetadata) {
+  private func writeVersionHint(
+    _ identifier: TableIdentifier, _ metadata: TableMetadata, _ io: FileIO
+  ) {
     do {
       // Read again, so that of two commits at once the later one's name is what stays.
       guard let current = try database.metadataLocation(identifier),

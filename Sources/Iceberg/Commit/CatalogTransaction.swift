@@ -42,6 +42,9 @@ public struct CatalogTransaction: Sendable {
         try attempt(&attempts, table.catalog)
         return try succeed(attempts, count)
       } catch {
+        for index in attempts.indices {
+          attempts[index].metadata.formUnion(error.attemptedMetadata)
+        }
         switch error.kind {
         case .commitConflict:
           // When a table cannot be read, the conflict is what is reported, and nothing is cleaned up:
@@ -70,6 +73,10 @@ public struct CatalogTransaction: Sendable {
     let commit: TableCommit
     var head: Table
     var producer: SnapshotProducer?
+    /// What was sent last; nil where nothing was to change.
+    var sent: TableChange?
+    /// The metadata files that local catalogs wrote for this commit.
+    var metadata: Set<String> = []
 
     init(_ commit: TableCommit) throws(IcebergError) {
       self.commit = commit
@@ -77,10 +84,21 @@ public struct CatalogTransaction: Sendable {
       producer = try commit.producer(head)
     }
 
-    /// Whether the snapshot is in the table as it was last seen; nil when there is none to look for.
+    /// Whether the commit is in the table as it was last seen; nil when there is nothing to look for.
+    ///
+    /// A snapshot has an id of its own, and a metadata file a name. Where a server names the files and
+    /// there is no snapshot, the table has been changed when what was sent would change nothing more.
     var isCommitted: Bool? {
-      producer.map { head.metadata.snapshot(id: $0.snapshotID) != nil }
+      if let producer { return head.metadata.snapshot(id: producer.snapshotID) != nil }
+      guard let sent else { return nil }
+      guard metadata.isEmpty else {
+        return metadata.contains { $0 == head.metadataLocation || head.state.hasReplaced($0) }
+      }
+      return sent.isDone(in: head.metadata)
     }
+
+    /// Whether what is found cannot be another's doing.
+    var isOfOurs: Bool { producer != nil || !metadata.isEmpty }
   }
 
   private func attempt(
@@ -90,8 +108,10 @@ public struct CatalogTransaction: Sendable {
     var changed: [Int] = []
     for index in attempts.indices {
       let head = attempts[index].head
+      attempts[index].sent = nil
       guard let change = try attempts[index].commit.change(on: head, &attempts[index].producer)
       else { continue }
+      attempts[index].sent = change
       changes.append(change)
       changed.append(index)
     }
@@ -107,14 +127,17 @@ public struct CatalogTransaction: Sendable {
     for index in attempts.indices { attempts[index].head = try attempts[index].head.refresh() }
   }
 
-  /// All tables were changed together, so that one snapshot that is there says so for all.
+  /// All tables were changed together, so that one thing of ours that is there says so for all; where
+  /// nothing bears our mark, all must be as they were to become.
   private func isCommitted(_ attempts: [Attempt]) -> Bool {
-    attempts.contains { $0.isCommitted == true }
+    let marked = attempts.filter(\.isOfOurs)
+    if !marked.isEmpty { return marked.contains { $0.isCommitted == true } }
+    let answers = attempts.compactMap(\.isCommitted)
+    return !answers.isEmpty && answers.allSatisfy { $0 }
   }
 
-  /// After an unknown outcome: whether a snapshot of ours is found.
+  /// After an unknown outcome: whether the commit is found in the tables.
   private func lookUp(_ attempts: inout [Attempt], _ properties: [String: String]) -> Bool {
-    guard attempts.contains(where: { $0.producer != nil }) else { return false }
     for check in 0...options.statusChecks(properties) {
       if check > 0 { options.pause(options.statusWaitMilliseconds(check: check, properties)) }
       do throws(IcebergError) {

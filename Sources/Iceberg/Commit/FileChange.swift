@@ -15,6 +15,8 @@ struct FileChange: Sendable {
   var dataSequenceNumber: Int64?
   /// The snapshot from which a replacement was planned; deletes since then must not be lost.
   var startingSnapshotID: Int64?
+  /// Whether that is the head of the branch in the table that the commit was made from.
+  var startsAtTable = false
   /// Rows that a replacement left out because delete files removed them.
   var rowsRemovedByDeletes: Int64 = 0
   /// nil follows `commit.manifest-merge.enabled`.

@@ -101,7 +101,10 @@ struct SnapshotProducer {
     // Recorded before it is written: what a failed write leaves behind is cleaned up, too.
     attempts.append(
       Attempt(manifestList: location, manifests: Set(manifests.map(\.path))))
-    let sequenceNumber = metadata.lastSequenceNumber + 1
+    let (sequenceNumber, overflow) = metadata.lastSequenceNumber.addingReportingOverflow(1)
+    guard !overflow else {
+      throw IcebergError(.validationFailed, "no sequence number is left")
+    }
     let nextRowID = try store.writeList(
       manifests, to: location, snapshotID: snapshotID, parentSnapshotID: head?.snapshotID,
       sequenceNumber: sequenceNumber, formatVersion: formatVersion,
@@ -109,7 +112,7 @@ struct SnapshotProducer {
     // Time never goes backwards along a branch, whatever the clock does.
     let timestamp = max(
       nowMilliseconds, metadata.lastUpdatedMilliseconds,
-      head.map { $0.timestampMilliseconds + 1 } ?? 0)
+      head.map { $0.timestampMilliseconds &+ 1 } ?? 0)
     var entries = summary.entries(previous: head?.summary)
     entries.merge(manifestCounts(manifests)) { $1 }
     for key in summaryProperties { entries[key] = metadata.properties[key] }

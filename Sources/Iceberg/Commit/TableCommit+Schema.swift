@@ -10,7 +10,7 @@ extension TableCommit {
       if let equal = metadata.schemas.first(where: { $0.hasSameFields(as: schema) }) {
         updates = [.setCurrentSchema(id: equal.schemaID)]
       } else {
-        let id = (metadata.schemas.map(\.schemaID).max() ?? -1) + 1
+        let id = try TableMetadata.id(after: metadata.schemas.map(\.schemaID), "schema")
         updates = [
           .addSchema(schema.withID(id), lastColumnID: lastColumnID), .setCurrentSchema(id: nil),
         ]
@@ -31,7 +31,7 @@ extension TableCommit {
       if let equal = metadata.partitionSpecs.first(where: { $0.hasSameFields(as: spec) }) {
         return [.setDefaultPartitionSpec(id: equal.specID)]
       }
-      let id = (metadata.partitionSpecs.map(\.specID).max() ?? -1) + 1
+      let id = try TableMetadata.id(after: metadata.partitionSpecs.map(\.specID), "partition spec")
       return [
         .addPartitionSpec(PartitionSpec(specID: id, fields: spec.fields)),
         .setDefaultPartitionSpec(id: nil),
@@ -68,8 +68,8 @@ extension TableCommit {
       if let equal = metadata.sortOrders.first(where: { $0.fields == fields }) {
         return [.setDefaultSortOrder(id: equal.orderID)]
       }
-      let highest = max(metadata.sortOrders.map(\.orderID).max() ?? 0, 0)
-      let order = SortOrder(orderID: fields.isEmpty ? 0 : highest + 1, fields: fields)
+      let next = try TableMetadata.id(after: metadata.sortOrders.map(\.orderID) + [0], "sort order")
+      let order = SortOrder(orderID: fields.isEmpty ? 0 : next, fields: fields)
       return [.addSortOrder(order), .setDefaultSortOrder(id: nil)]
     }
   }

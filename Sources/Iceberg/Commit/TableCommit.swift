@@ -72,9 +72,22 @@ extension TableCommit {
   }
 
   /// Removes data files and adds others with other rows; with none added it is a `delete`.
-  public mutating func overwrite(_ removed: [DataFile], with added: [DataFile]) {
-    change = FileChange(
+  ///
+  /// - Parameter startingSnapshotID: the snapshot in which the removed files were read: the commit fails
+  ///   when rows of them were deleted since, which would come back with the added ones. nil takes the
+  ///   branch's head in this table.
+  public mutating func overwrite(
+    _ removed: [DataFile], with added: [DataFile], startingSnapshotID: Int64? = nil
+  ) {
+    var change = FileChange(
       operation: added.isEmpty ? .delete : .overwrite, added: added, removed: removed)
+    if added.isEmpty {
+      change.removedAsWhole = Set(removed.map(\.path))
+    } else {
+      change.startingSnapshotID = startingSnapshotID
+      change.startsAtTable = startingSnapshotID == nil
+    }
+    self.change = change
   }
 
   /// Adds delete files: equality deletes, which go on applying to all rows of before, or positions
@@ -130,7 +143,10 @@ extension TableCommit {
 
   /// What makes the snapshot, from the table as it is now; nil when no file changes.
   func producer(_ head: Table) throws(IcebergError) -> SnapshotProducer? {
-    guard let change else { return nil }
+    guard var change else { return nil }
+    if change.startsAtTable {
+      change.startingSnapshotID = table.metadata.references[branch]?.snapshotID
+    }
     return try SnapshotProducer(
       table: head.metadata, change: change, branch: branch, extraSummary: summary,
       summaryProperties: summaryProperties, io: table.io)

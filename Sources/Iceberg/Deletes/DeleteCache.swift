@@ -1,3 +1,4 @@
+import FileFormats
 import Synchronization
 
 /// What delete files say, kept between the data files of one scan: the files of a partition often
@@ -23,12 +24,14 @@ final class DeleteCache: Sendable {
   init() {}
 
   func positions(
-    of file: DataFile, in io: FileIO
+    of file: DataFile, in io: FileIO, _ options: ParquetReaderOptions = ParquetReaderOptions()
   ) throws(IcebergError) -> [String: PositionBitmap] {
     // What speaks of one data file is asked for once.
-    if DeleteFileIndex.referencedPath(file) != nil { return try PositionDeleteFile.read(file, io) }
+    if DeleteFileIndex.referencedPath(file) != nil {
+      return try PositionDeleteFile.read(file, io, options)
+    }
     if let known = state.withLock({ $0.positions[file.path] }) { return known }
-    let read = try PositionDeleteFile.read(file, io)
+    let read = try PositionDeleteFile.read(file, io, options)
     state.withLock { state in
       guard state.positions.updateValue(read, forKey: file.path) == nil else { return }
       state.positionOrder.append(file.path)
@@ -40,11 +43,11 @@ final class DeleteCache: Sendable {
   }
 
   func equality(
-    ids: [Int32], files: [DataFile], _ table: Table
+    ids: [Int32], files: [DataFile], _ table: Table, _ options: ParquetReaderOptions
   ) throws(IcebergError) -> EqualityDeletes {
     let key = EqualityKey(ids: ids, paths: files.map(\.path).sorted())
     if let known = state.withLock({ $0.equality[key] }) { return known }
-    let read = try EqualityDeletes(ids: ids, files: files, table)
+    let read = try EqualityDeletes(ids: ids, files: files, table, options)
     state.withLock { state in
       guard state.equality.updateValue(read, forKey: key) == nil else { return }
       state.equalityOrder.append(key)

@@ -78,7 +78,7 @@ struct DeleteWriter {
     let batch = RecordBatch(
       schema: columns,
       columns: [
-        .constant(.string(file.path), type: .string, count: rows.count),
+        try .constant(.string(file.path), type: .string, count: rows.count),
         Column(type: .int64, count: rows.count, buffers: [Buffer(copying: rows)]),
       ], rowCount: rows.count)
     let output = try table.io.create(location)

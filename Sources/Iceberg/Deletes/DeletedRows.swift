@@ -21,8 +21,8 @@ struct DeletedRows {
           byColumns[file.equalityIDs.sorted(), default: []].append(file)
         } else if file.isDeletionVector {
           positions.formUnion(try DeletionVector.read(file, scan.table.io))
-        } else if let found = try scan.cache.positions(of: file, in: scan.table.io)[
-          task.dataFile.path]
+        } else if let found = try scan.cache.positions(
+          of: file, in: scan.table.io, scan.readerOptions)[task.dataFile.path]
         {
           positions.formUnion(found)
         }
@@ -31,7 +31,8 @@ struct DeletedRows {
     self.positions = positions
     var equality: [EqualityDeletes] = []
     for (ids, files) in byColumns.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
-      equality.append(try scan.cache.equality(ids: ids, files: files, scan.table))
+      equality.append(
+        try scan.cache.equality(ids: ids, files: files, scan.table, scan.readerOptions))
     }
     self.equality = equality
   }
@@ -63,7 +64,7 @@ struct DeletedRows {
 /// The rows that position delete files name, by the path of the data file.
 enum PositionDeleteFile {
   static func read(
-    _ file: DataFile, _ io: FileIO
+    _ file: DataFile, _ io: FileIO, _ options: ParquetReaderOptions
   ) throws(IcebergError) -> [String: PositionBitmap] {
     guard file.format == .parquet else {
       throw IcebergError(
@@ -71,7 +72,7 @@ enum PositionDeleteFile {
     }
     var found: [String: PositionBitmap] = [:]
     do {
-      let reader = try ParquetReader(file: try io.open(file.path))
+      let reader = try ParquetReader(file: try io.open(file.path), options: options)
       let ids = [MetadataColumn.deletedPath.rawValue, MetadataColumn.deletedPosition.rawValue]
       let stream = try reader.batches(fieldIDs: ids)
       while let batch = try stream.next() {

@@ -15,7 +15,9 @@ struct EqualityDeletes {
   private var keys: Set<[Literal?]> = []
   private let isNumeric: Bool
 
-  init(ids: [Int32], files: [DataFile], _ table: Table) throws(IcebergError) {
+  init(
+    ids: [Int32], files: [DataFile], _ table: Table, _ options: ParquetReaderOptions
+  ) throws(IcebergError) {
     guard !ids.isEmpty else {
       throw IcebergError(
         .invalidMetadata, "an equality delete file names no columns",
@@ -32,7 +34,7 @@ struct EqualityDeletes {
     topLevelFields = topLevel
     isNumeric = columns.count == 1 && columns[0].type.isWholeNumber
     for file in files {
-      do throws(IcebergError) { try add(file, table) } catch {
+      do throws(IcebergError) { try add(file, table, options) } catch {
         throw error.adding("delete file", file.path)
       }
     }
@@ -62,13 +64,16 @@ struct EqualityDeletes {
     throw IcebergError(.invalidMetadata, "equality deletes compare the unknown field \(id)")
   }
 
-  private mutating func add(_ file: DataFile, _ table: Table) throws(IcebergError) {
+  private mutating func add(
+    _ file: DataFile, _ table: Table, _ options: ParquetReaderOptions
+  ) throws(IcebergError) {
     guard file.format == .parquet else {
       throw IcebergError(
         .unsupported, "equality deletes as \(file.format.name) are not read, only as Parquet")
     }
     do {
-      let reader = try ParquetReader(file: try table.io.open(file.path))
+      let reader = try ParquetReader(
+        file: try table.io.open(file.path), options: options)
       let projection = try ColumnProjection(
         topLevelFields,
         file: try NameMapping.apply(table.properties, to: reader.schema), constants: [:])

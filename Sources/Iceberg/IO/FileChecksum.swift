@@ -88,10 +88,19 @@ extension [UInt8] {
 
 extension TableMetadata {
   /// What the file at `location` holds.
-  func content(at location: String) -> [UInt8] {
+  ///
+  /// - Throws: `validationFailed` for more than anybody here would read again.
+  func content(at location: String) throws(IcebergError) -> [UInt8] {
     guard case .object(var object) = json else { return json.utf8() }
     object[FileNameMark.key] = .string(FileNameMark.entry(location).value)
-    return MetadataChecksum.seal(JSONValue.object(object).utf8())
+    let bytes = MetadataChecksum.seal(JSONValue.object(object).utf8())
+    guard bytes.count <= TableMetadata.maximumSizeBytes else {
+      throw IcebergError(
+        .validationFailed,
+        "the table's metadata would have \(bytes.count) bytes, of \(TableMetadata.maximumSizeBytes) that"
+          + " are read: expire snapshots, or remove properties")
+    }
+    return bytes
   }
 
   /// Metadata from the bytes of the file at `location`, gzip or plain.

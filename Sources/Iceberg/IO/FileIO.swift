@@ -6,10 +6,12 @@ public import Storage
 /// its name are durable before anybody is told of it. Thread-safe.
 public struct FileIO: Sendable {
   public let fileSystem: any FileSystem
-  /// Folders outside which nothing is read, written or deleted; nil allows any local path.
+  /// Folders outside which nothing is read, written or deleted, whatever paths and links say. nil allows
+  /// any local path; the files of tables, which a catalog hands out, then lie in the catalog's warehouse
+  /// or in the table's own folder.
   public let allowedRoots: [String]?
 
-  /// - Parameter allowedRoots: absolute paths or locations.
+  /// - Parameter allowedRoots: absolute paths or locations; all that tables may use, when there are any.
   public init(
     fileSystem: any FileSystem, allowedRoots: [String]? = nil
   ) throws(IcebergError) {
@@ -26,15 +28,20 @@ public struct FileIO: Sendable {
   /// The local path of a location that may be accessed.
   public func path(of location: String) throws(IcebergError) -> String {
     let path = try Location.path(of: location)
-    guard let allowedRoots else { return path }
-    let comparable = try Location.comparable(path)
-    let isAllowed = allowedRoots.contains { root in
-      comparable == root || comparable.utf8.starts(with: (root == "/" ? root : root + "/").utf8)
-    }
-    guard isAllowed else {
+    guard try isAllowed(path) else {
       throw IcebergError(.invalidMetadata, "'\(location)' is outside the folders that may be used")
     }
     return path
+  }
+
+  /// Whether a path says that it is in one of the allowed folders; what its links say is seen when it is
+  /// opened.
+  private func isAllowed(_ path: String) throws(IcebergError) -> Bool {
+    guard let allowedRoots else { return true }
+    let comparable = try Location.comparable(path)
+    return allowedRoots.contains { root in
+      comparable == root || comparable.utf8.starts(with: (root == "/" ? root : root + "/").utf8)
+    }
   }
 
   /// Opens a file for reading.
@@ -116,14 +123,17 @@ public struct FileIO: Sendable {
   /// What is at a location; nil when nothing is.
   public func information(_ location: String) throws(IcebergError) -> FileInformation? {
     let path = try path(of: location)
-    do { return try fileSystem.information(path) } catch { throw IcebergError(error) }
+    return try information(path: path)
   }
 
   /// Removes a file; false when there was none.
   @discardableResult
   public func delete(_ location: String) throws(IcebergError) -> Bool {
     let path = try path(of: location)
-    do { return try fileSystem.removeFile(path) } catch { throw IcebergError(error) }
+    do {
+      guard let allowedRoots else { return try fileSystem.removeFile(path) }
+      return try fileSystem.removeFile(path, within: allowedRoots)
+    } catch { throw IcebergError(error) }
   }
 
   /// Removes files, going on after a failure: for clean-up that must not fail the work it follows.
@@ -139,20 +149,36 @@ public struct FileIO: Sendable {
   }
 
   private func open(path: String, _ mode: OpenMode) throws(IcebergError) -> any File {
-    do { return try fileSystem.open(path, mode) } catch { throw IcebergError(error) }
+    do {
+      guard let allowedRoots else { return try fileSystem.open(path, mode) }
+      return try fileSystem.open(path, mode, within: allowedRoots)
+    } catch { throw IcebergError(error) }
+  }
+
+  private func information(path: String) throws(IcebergError) -> FileInformation? {
+    do {
+      guard let allowedRoots else { return try fileSystem.information(path) }
+      return try fileSystem.information(path, within: allowedRoots)
+    } catch { throw IcebergError(error) }
+  }
+
+  /// What is at a path above or in the allowed folders.
+  private func folder(_ path: String) throws(IcebergError) -> FileInformation? {
+    if try isAllowed(path) { return try information(path: path) }
+    do { return try fileSystem.information(path) } catch { throw IcebergError(error) }
   }
 
   /// Creates a folder and those above it, each name made durable before the next is created.
   private func createDirectories(_ path: String) throws(IcebergError) {
     var missing: [String] = []
     var current = path
+    while try folder(current) == nil {
+      missing.append(current)
+      let parent = Location.parent(of: current)
+      guard parent != current, !parent.isEmpty else { break }
+      current = parent
+    }
     do {
-      while try fileSystem.information(current) == nil {
-        missing.append(current)
-        let parent = Location.parent(of: current)
-        guard parent != current, !parent.isEmpty else { break }
-        current = parent
-      }
       for directory in missing.reversed() {
         try fileSystem.createDirectory(directory, withIntermediates: false)
         try fileSystem.synchronizeDirectory(Location.parent(of: directory))
@@ -168,6 +194,7 @@ extension IcebergError {
       switch error.kind {
       case .notFound: .notFound
       case .exists: .alreadyExists
+      case .outside: .invalidMetadata
       default: .inputOutput
       }
     self.init(kind, error.description, storageError: error)

@@ -13,6 +13,8 @@ extension IcebergType {
     case .double: .double
     case .string: .string
     case .binary: .bytes
+    // Only ever as one half of an optional value: null.
+    case .unknown: .boolean
     case .date: AvroSchema(.int, attributes: ["logicalType": "date"])
     case .time: AvroSchema(.long, attributes: ["logicalType": "time-micros"])
     case .timestamp: IcebergType.avroTimestamp("timestamp-micros", isUTC: false)

@@ -36,7 +36,7 @@ extension Column {
     case .float: return floatingRange(Float.self, presence) { .float($0) }
     case .double: return floatingRange(Double.self, presence) { .double($0) }
     case .string, .uuid, .fixed, .binary: return bytesRange(presence)
-    case .structure, .list, .map: return ColumnRange()
+    case .unknown, .structure, .list, .map: return ColumnRange()
     }
   }
 

@@ -55,7 +55,9 @@ struct ColumnMetrics: Sendable {
         let members = plan(children, configuration)
         return members.isEmpty ? nil : ColumnMetrics(field, mode, members)
       }
-      return field.type.isPrimitive && mode != .none ? ColumnMetrics(field, mode, []) : nil
+      // Of a column that is stored nowhere nothing is said.
+      let isStored = field.type.isPrimitive && field.type != .unknown
+      return isStored && mode != .none ? ColumnMetrics(field, mode, []) : nil
     }
   }
 

@@ -2,8 +2,8 @@ public import JSON
 
 // The wire form, in the order in which Java writes it.
 extension TableMetadata {
-  /// The largest metadata file that is read, uncompressed.
-  static let maximumSizeBytes = 512 << 20
+  /// The largest metadata file that is read or written, uncompressed.
+  static let maximumSizeBytes = 64 << 20
 
   /// Metadata from a file's bytes, gzip or plain, whatever the file is called.
   public init(fileContent bytes: [UInt8]) throws(IcebergError) {
@@ -75,6 +75,7 @@ extension TableMetadata {
           timestampMilliseconds: try entry.requiredInt64("timestamp-ms"),
           metadataFile: try entry.requiredString("metadata-file")))
     }
+    try checkRanges()
     try checkConsistency()
   }
 
@@ -105,6 +106,7 @@ extension TableMetadata {
     }
     var specs: [PartitionSpec] = []
     for element in try json.requiredArray("partition-specs") {
+      _ = try element.requiredInt32("spec-id")
       specs.append(try PartitionSpec(json: element))
     }
     let current = try json.requiredInt32("default-spec-id")
@@ -157,6 +159,48 @@ extension TableMetadata {
     }
     return files
   }
+
+  /// Numbers that nothing is to be added to any more would end the next commit, or the process.
+  func checkRanges() throws(IcebergError) {
+    func require(_ holds: Bool, _ name: String, _ value: some FixedWidthInteger)
+      throws(IcebergError)
+    {
+      guard holds else {
+        throw IcebergError(.invalidMetadata, "'\(name)' is \(value), which cannot be")
+      }
+    }
+    func requireTime(_ name: String, _ milliseconds: Int64) throws(IcebergError) {
+      try require(TableMetadata.times.contains(milliseconds), name, milliseconds)
+    }
+    func requireID(_ name: String, _ id: Int32) throws(IcebergError) {
+      try require(id >= 0 && id < Int32.max, name, id)
+    }
+    try require(
+      lastSequenceNumber >= 0 && lastSequenceNumber < Int64.max, "last-sequence-number",
+      lastSequenceNumber)
+    try require((nextRowID ?? 0) >= 0, "next-row-id", nextRowID ?? 0)
+    try require(lastColumnID >= 0, "last-column-id", lastColumnID)
+    try require(lastPartitionID >= 0, "last-partition-id", lastPartitionID)
+    try requireTime("last-updated-ms", lastUpdatedMilliseconds)
+    for schema in schemas { try requireID("schema-id", schema.schemaID) }
+    for spec in partitionSpecs {
+      try requireID("spec-id", spec.specID)
+      for field in spec.fields { try requireID("field-id", field.fieldID) }
+    }
+    for order in sortOrders { try requireID("order-id", order.orderID) }
+    for snapshot in snapshots {
+      try requireTime("timestamp-ms", snapshot.timestampMilliseconds)
+      try require(
+        snapshot.sequenceNumber <= lastSequenceNumber, "sequence-number", snapshot.sequenceNumber)
+      try require((snapshot.firstRowID ?? 0) >= 0, "first-row-id", snapshot.firstRowID ?? 0)
+      try require((snapshot.addedRows ?? 0) >= 0, "added-rows", snapshot.addedRows ?? 0)
+    }
+    for entry in snapshotLog { try requireTime("timestamp-ms", entry.timestampMilliseconds) }
+    for entry in metadataLog { try requireTime("timestamp-ms", entry.timestampMilliseconds) }
+  }
+
+  /// Milliseconds since 1970 that are whole microseconds, too, with a century to spare.
+  private static let times = -Int64.max / 1001...Int64.max / 1001
 
   /// Facts that hold between members. A reference to a snapshot that is gone is no error: expiry
   /// drops it.

@@ -20,6 +20,17 @@ extension TableMetadata {
   }
 }
 
+extension TableMetadata {
+  /// The id that follows the highest of those in use.
+  static func id(after used: [Int32], _ what: String) throws(IcebergError) -> Int32 {
+    let highest = max(used.max() ?? -1, -1)
+    guard highest < Int32.max else {
+      throw IcebergError(.validationFailed, "no \(what) id is left")
+    }
+    return highest + 1
+  }
+}
+
 /// Applies updates one by one and remembers what later ones refer to.
 private struct MetadataBuilder {
   private let base: TableMetadata
@@ -47,7 +58,7 @@ private struct MetadataBuilder {
       metadata.defaultSpecID = try chosen(id, lastAddedSpecID, "partition spec") {
         metadata.partitionSpec(id: $0) != nil
       }
-    case .addSortOrder(let order): addOrder(order)
+    case .addSortOrder(let order): try addOrder(order)
     case .setDefaultSortOrder(let id):
       metadata.defaultSortOrderID = try chosen(id, lastAddedOrderID, "sort order") { id in
         metadata.sortOrders.contains { $0.orderID == id }
@@ -138,7 +149,7 @@ private struct MetadataBuilder {
       lastAddedSchemaID = equal.schemaID
       return
     }
-    let id = (metadata.schemas.map(\.schemaID).max() ?? -1) + 1
+    let id = try TableMetadata.id(after: metadata.schemas.map(\.schemaID), "schema")
     metadata.schemas.append(schema.withID(id))
     lastAddedSchemaID = id
   }
@@ -149,19 +160,20 @@ private struct MetadataBuilder {
       lastAddedSpecID = equal.specID
       return
     }
-    let id = (metadata.partitionSpecs.map(\.specID).max() ?? -1) + 1
+    let id = try TableMetadata.id(after: metadata.partitionSpecs.map(\.specID), "partition spec")
     metadata.partitionSpecs.append(PartitionSpec(specID: id, fields: spec.fields))
     metadata.lastPartitionID = max(metadata.lastPartitionID, spec.highestFieldID)
     lastAddedSpecID = id
   }
 
-  private mutating func addOrder(_ order: SortOrder) {
+  private mutating func addOrder(_ order: SortOrder) throws(IcebergError) {
     if let equal = metadata.sortOrders.first(where: { $0.fields == order.fields }) {
       lastAddedOrderID = equal.orderID
       return
     }
     let id =
-      order.isUnsorted ? 0 : max(metadata.sortOrders.map(\.orderID).max() ?? 0, 0) + 1
+      order.isUnsorted
+      ? 0 : try TableMetadata.id(after: metadata.sortOrders.map(\.orderID) + [0], "sort order")
     metadata.sortOrders.append(SortOrder(orderID: id, fields: order.fields))
     lastAddedOrderID = id
   }

@@ -110,13 +110,13 @@ extension TableMetadata {
   /// Refuses what only format version 3 has.
   static func requireVersion2(_ fields: [NestedField]) throws(IcebergError) {
     for field in fields {
-      guard field.type != .timestampNs, field.type != .timestamptzNs, field.initialDefault == nil,
-        field.writeDefault == nil
+      guard ![.timestampNs, .timestamptzNs, .unknown].contains(field.type),
+        field.initialDefault == nil, field.writeDefault == nil
       else {
         throw IcebergError(
           .invalidArgument,
           "'\(field.name)' of type \(field.type) needs format version 3: it has"
-            + " nanoseconds or a default value")
+            + " nanoseconds, a default value or no type yet")
       }
       try requireVersion2(field.type.children)
     }

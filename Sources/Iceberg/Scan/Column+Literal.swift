@@ -23,7 +23,7 @@ extension Column {
     case .uuid: return .uuid(byteArray(at: row).reduce(0) { $0 << 8 | UInt128($1) })
     case .fixed: return .fixed(byteArray(at: row))
     case .binary: return .binary(byteArray(at: row))
-    case .structure, .list, .map: return nil
+    case .unknown, .structure, .list, .map: return nil
     }
   }
 
@@ -32,29 +32,29 @@ extension Column {
     return unsafe bytes.withUnsafeBytes { unsafe Array($0) }
   }
 
-  /// A column of nulls.
-  static func nulls(_ type: DataType, count: Int) -> Column {
-    func zeros(_ byteCount: Int) -> Buffer {
-      Buffer(copying: [UInt8](repeating: 0, count: byteCount))
+  /// A column of nulls, for one that a file lacks.
+  static func absent(_ type: DataType, count: Int) throws(IcebergError) -> Column {
+    try requireRoom(count, of: type.bytesOfNull)
+    return .nulls(type, count: count)
+  }
+
+  /// Refuses columns that are made up of nothing and take more memory than any batch is to: metadata of
+  /// a few bytes can speak of values of gigabytes.
+  private static func requireRoom(_ count: Int, of size: Int) throws(IcebergError) {
+    let (bytes, overflow) = size.multipliedReportingOverflow(by: count)
+    guard !overflow, bytes <= 256 << 20 else {
+      throw IcebergError(
+        .unsupported,
+        "\(count) rows of a missing column would take \(size) bytes each: more than 256 MiB together"
+      )
     }
-    let validity = zeros(Bitmap.byteCount(count))
-    let (buffers, children): ([Buffer], [Column]) =
-      switch type {
-      case .boolean: ([zeros(Bitmap.byteCount(count))], [])
-      case .string, .binary: ([zeros((count + 1) * 4), zeros(0)], [])
-      case .list(let element): ([zeros((count + 1) * 4)], [nulls(element.type, count: 0)])
-      case .map(let key, let value):
-        ([zeros((count + 1) * 4)], [nulls(.structure([key, value]), count: 0)])
-      case .structure(let fields): ([], fields.map { nulls($0.type, count: count) })
-      default: ([zeros(count * (type.byteWidth ?? 0))], [])
-      }
-    return Column(
-      type: type, count: count, validity: validity, nullCount: count, buffers: buffers,
-      children: children)
   }
 
   /// A column of one value, repeated.
-  static func constant(_ value: Literal, type: DataType, count: Int) -> Column {
+  static func constant(
+    _ value: Literal, type: DataType, count: Int
+  ) throws(IcebergError) -> Column {
+    try requireRoom(count, of: value.sizeBytes)
     func words<Word: BitwiseCopyable>(_ word: Word) -> Column {
       Column(
         type: type, count: count,
@@ -80,6 +80,32 @@ extension Column {
     case .string(let text): return bytes(Array(text.utf8))
     case .uuid(let value): return bytes(Literal.bigEndian(value))
     case .fixed(let value), .binary(let value): return bytes(value)
+    }
+  }
+}
+
+extension Literal {
+  fileprivate var sizeBytes: Int {
+    switch self {
+    case .string(let text): text.utf8.count + 4
+    case .fixed(let bytes), .binary(let bytes): bytes.count + 4
+    default: 16
+    }
+  }
+}
+
+extension DataType {
+  /// What a null takes, members of structs included.
+  fileprivate var bytesOfNull: Int {
+    switch self {
+    case .boolean: 1
+    case .string, .binary, .list, .map: 4
+    case .structure(let fields):
+      fields.reduce(1) { sum, field in
+        let (next, overflow) = sum.addingReportingOverflow(field.type.bytesOfNull)
+        return overflow ? .max : next
+      }
+    default: byteWidth ?? 0
     }
   }
 }

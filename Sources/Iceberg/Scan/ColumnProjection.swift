@@ -34,7 +34,7 @@ struct ColumnProjection {
     self.wanted = wanted
     schema = Schema(wanted.map(\.columnarField))
     for field in wanted {
-      if let index = file.index(ofFieldID: field.id) {
+      if field.type != .unknown, let index = file.index(ofFieldID: field.id) {
         try ColumnProjection.check(file.fields[index].type, field)
         sources.append(.column(fileColumns.count))
         fileColumns.append(index)
@@ -60,23 +60,27 @@ struct ColumnProjection {
         columns.append(try ColumnProjection.convert(column, field))
       case .constant(let value):
         columns.append(
-          .constant(value, type: field.type.dataType, count: batch.rowCount))
+          try .constant(value, type: field.type.dataType, count: batch.rowCount))
       case .missing: columns.append(try ColumnProjection.missing(field, count: batch.rowCount))
       }
     }
     return RecordBatch(schema: schema, columns: columns, rowCount: batch.rowCount)
   }
 
-  /// What stands for a field in files that were written before it was added.
-  private static func missing(
-    _ field: NestedField, count: Int
+  /// What stands for a field that nobody gave a value.
+  ///
+  /// - Parameter isNew: whether the rows are being written, and so get the write default; else they are
+  ///   in a file that was written before the field was added, and have the initial default.
+  static func missing(
+    _ field: NestedField, count: Int, isNew: Bool = false
   ) throws(IcebergError) -> Column {
-    guard let value = field.initialDefault, value != .null else {
+    guard let value = isNew ? field.writeDefault : field.initialDefault, value != .null else {
       guard !field.isRequired else {
         throw IcebergError(
-          .invalidMetadata, "the required column '\(field.name)' is missing and has no default")
+          isNew ? .invalidArgument : .invalidMetadata,
+          "the required column '\(field.name)' is missing and has no default")
       }
-      return .nulls(field.type.dataType, count: count)
+      return try .absent(field.type.dataType, count: count)
     }
     switch field.type {
     case .structure(let children):
@@ -85,19 +89,21 @@ struct ColumnProjection {
         throw IcebergError(.invalidMetadata, "the default of '\(field.name)' is no empty struct")
       }
       var columns: [Column] = []
-      for child in children { columns.append(try missing(child, count: count)) }
+      for child in children { columns.append(try missing(child, count: count, isNew: isNew)) }
       return Column(type: field.type.dataType, count: count, buffers: [], children: columns)
     case .list, .map:
       throw IcebergError(
         .unsupported, "the default of '\(field.name)', a \(field.type), is not supported")
     default:
-      return .constant(
+      return try .constant(
         try Literal(json: value, type: field.type), type: field.type.dataType, count: count)
     }
   }
 
   /// Checks once a file what `convert` relies on.
   private static func check(_ type: DataType, _ field: NestedField) throws(IcebergError) {
+    // Whatever a file has in its place, it is null.
+    if field.type == .unknown { return }
     switch (type, field.type) {
     case (.int32, .int), (.int32, .long), (.int64, .long), (.float32, .float), (.float32, .double),
       (.float64, .double), (.boolean, .boolean), (.string, .string), (.binary, .binary),
@@ -135,6 +141,9 @@ struct ColumnProjection {
   private static func convert(
     _ column: Column, _ field: NestedField
   ) throws(IcebergError) -> Column {
+    if field.type == .unknown {
+      return try .absent(field.type.dataType, count: column.offset + column.count)
+    }
     let type = field.type.dataType
     if column.type == type { return column }
     switch (column.type, type, field.type) {

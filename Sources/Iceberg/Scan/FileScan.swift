@@ -34,7 +34,8 @@ public final class FileScan {
         throw IcebergError(.unsupported, "it is encrypted, which is not supported")
       }
       deleted = try DeletedRows(task, scan)
-      let reader = try ParquetReader(file: try scan.table.io.open(file.path))
+      let reader = try ParquetReader(
+        file: try scan.table.io.open(file.path), options: scan.readerOptions)
       try FileNameMark.check(try reader.metadata(FileNameMark.key), at: file.path)
       let fields = try FileScan.fields(wanted, expression, tableSchema, deleted)
       let columns = try NameMapping.apply(scan.table.properties, to: reader.schema)
@@ -100,7 +101,7 @@ public final class FileScan {
         .invalidMetadata,
         "the file has \(rowCount) rows, and its manifest says that it has \(file.recordCount)")
     }
-    for field in wanted where file.valueCounts[field.id] != nil {
+    for field in wanted where field.type != .unknown && file.valueCounts[field.id] != nil {
       guard columns.index(ofFieldID: field.id) != nil else {
         throw IcebergError(
           .invalidMetadata,
@@ -114,7 +115,7 @@ public final class FileScan {
     do {
       while let batch = try stream.next() {
         let rows = try positions.next(batch.rowCount)
-        let columns = output(try projection.project(batch), rows)
+        let columns = try output(try projection.project(batch), rows)
         var keep = filter?.matches(columns) ?? Array(repeating: true, count: batch.rowCount)
         deleted?.clear(rows, columns, in: &keep)
         let result = RecordBatch(
@@ -140,20 +141,23 @@ public final class FileScan {
 
   /// The wanted columns in their order, what the file does not have filled in, and the others
   /// behind them.
-  private func output(_ batch: RecordBatch, _ rows: [Range<Int64>]) -> RecordBatch {
+  private func output(
+    _ batch: RecordBatch, _ rows: [Range<Int64>]
+  ) throws(IcebergError) -> RecordBatch {
     var columns: [Column] = []
     var used = 0
     for field in wanted {
       switch MetadataColumn(rawValue: field.id) {
       case .file:
         columns.append(
-          .constant(.string(task.dataFile.path), type: .string, count: batch.rowCount))
+          try .constant(.string(task.dataFile.path), type: .string, count: batch.rowCount))
       case .specID:
-        columns.append(.constant(.int(task.dataFile.specID), type: .int32, count: batch.rowCount))
+        columns.append(
+          try .constant(.int(task.dataFile.specID), type: .int32, count: batch.rowCount))
       case .position: columns.append(RowPositions.column(rows))
       case .rowID:
         columns.append(
-          batch.columns[used].filledIn(task.dataFile.firstRowID) { first in
+          try batch.columns[used].filledIn(task.dataFile.firstRowID) { first in
             RowPositions.column(rows, first: first)
           })
         used += 1
@@ -161,8 +165,8 @@ public final class FileScan {
         // Where rows have no ids, nothing is known of their history either.
         let number = task.dataFile.firstRowID == nil ? nil : task.sequenceNumber
         columns.append(
-          batch.columns[used].filledIn(number) { number in
-            .constant(.long(number), type: .int64, count: batch.rowCount)
+          try batch.columns[used].filledIn(number) { number throws(IcebergError) in
+            try .constant(.long(number), type: .int64, count: batch.rowCount)
           })
         used += 1
       default:
@@ -189,9 +193,11 @@ public final class FileScan {
 extension Column {
   /// The column with its nulls replaced by those of another; itself when there is nothing to
   /// replace them with.
-  fileprivate func filledIn(_ base: Int64?, with replacement: (Int64) -> Column) -> Column {
+  fileprivate func filledIn(
+    _ base: Int64?, with replacement: (Int64) throws(IcebergError) -> Column
+  ) throws(IcebergError) -> Column {
     guard nullCount > 0, let base else { return self }
-    let other = replacement(base)
+    let other = try replacement(base)
     if nullCount == count { return other }
     let own = values(as: Int64.self)
     let others = other.values(as: Int64.self)

@@ -64,13 +64,15 @@ indirect enum BoundExpression: Hashable, Sendable {
     case .or(let operands): return isNegated ? .and(try all(operands)) : .or(try all(operands))
     case .comparison(let column, let comparison, let value):
       let field = try field(column, schema)
-      return .predicate(
-        BoundPredicate(
-          field, .compare(isNegated ? comparison.negated : comparison, try fit(value, field))))
+      return try FilterValue(value, field)
+        .compared(isNegated ? comparison.negated : comparison, with: field)
     case .isIn(let column, let values):
       let field = try field(column, schema)
       var fitting: [Literal] = []
-      for value in values { fitting.append(try fit(value, field)) }
+      // What no value of the column can be is in no row.
+      for value in values {
+        if case .value(let value) = try FilterValue(value, field) { fitting.append(value) }
+      }
       return .predicate(BoundPredicate(field, isNegated ? .isNotIn(fitting) : .isIn(fitting)))
     case .isNull(let column):
       return .predicate(
@@ -98,25 +100,6 @@ indirect enum BoundExpression: Hashable, Sendable {
       throw IcebergError(.invalidArgument, "there is no column '\(column)'")
     }
     return field
-  }
-
-  /// The value in the column's type. A number is converted only where that is exact.
-  private static func fit(
-    _ value: Literal, _ field: NestedField
-  ) throws(IcebergError) -> Literal {
-    if let promoted = value.promoted(to: field.type) { return promoted.withPositiveZero }
-    switch (value, field.type) {
-    case (.long(let wide), .int): if let narrow = Int32(exactly: wide) { return .int(narrow) }
-    case (.double(let wide), .float):
-      if wide.isNaN || Double(Float(wide)) == wide { return .float(Float(wide)).withPositiveZero }
-    case (.long(let whole), .double):
-      if let exact = Double(exactly: whole) { return .double(exact) }
-    case (.int(let whole), .double): return .double(Double(whole))
-    case (.int(let whole), .float): if let exact = Float(exactly: whole) { return .float(exact) }
-    default: break
-    }
-    throw IcebergError(
-      .invalidArgument, "'\(field.name)' of type \(field.type) cannot be compared with \(value)")
   }
 
   /// The field ids that the expression looks at.

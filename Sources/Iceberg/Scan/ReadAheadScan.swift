@@ -23,6 +23,8 @@ final class ReadAheadScan {
   init(
     _ scan: TableScan, _ tasks: [FileScanTask], threadCount: Int
   ) throws(IcebergError) {
+    var scan = scan
+    scan.concurrentFileCount = max(scan.concurrentFileCount, threadCount)
     shared = Shared(
       scan: scan, runs: try Self.runs(tasks, scan), lookAhead: max(1, threadCount) + 1)
     do {
@@ -226,7 +228,9 @@ private final class RunReader {
 
   private func makeCoalescer() throws(IcebergError) -> CoalescingParquetReader {
     let columns = Schema(try scan.schema().fields.map(\.columnarField))
-    do { return try CoalescingParquetReader(schema: columns) } catch { throw IcebergError(error) }
+    do {
+      return try CoalescingParquetReader(schema: columns, options: scan.readerOptions)
+    } catch { throw IcebergError(error) }
   }
 
   private func add(

@@ -1,3 +1,5 @@
+import FileFormats
+
 /// What a scan reads: which version of a table, which columns, which rows.
 ///
 /// Planning reads the manifest list and those manifests that may have matching files; nothing else
@@ -24,10 +26,21 @@ public struct TableScan: Sendable {
   /// Whether planned files come with their column statistics even when the filter needs none. They
   /// are most of a manifest.
   public var includesStatistics = false
+  /// The most memory that decoding the scan's files may take, batches that are still held included; what
+  /// expands beyond it is an error. Not counted: what delete files say, once it is read.
+  public var memoryLimitBytes: Int64 = 1 << 30
+  /// How many files are read at a time; each gets its share of the memory.
+  public var concurrentFileCount = 1
   /// What delete files say, shared by all copies of the scan.
   let cache = DeleteCache()
 
   init(table: Table) { self.table = table }
+
+  var readerOptions: ParquetReaderOptions {
+    var options = ParquetReaderOptions()
+    options.memoryLimitBytes = max(1, memoryLimitBytes / Int64(max(1, concurrentFileCount)))
+    return options
+  }
 
   /// The snapshot that is read; nil for a table without any.
   public func snapshot() throws(IcebergError) -> Snapshot? {

@@ -24,6 +24,9 @@ public indirect enum IcebergType: Hashable, Sendable {
   /// A fixed number of bytes.
   case fixed(Int)
   case binary
+  /// Always null, and stored nowhere: a column whose type is not known yet (format version 3). In memory
+  /// it is a boolean column of nulls.
+  case unknown
   case structure([NestedField])
   /// The element is a field named `element`.
   case list(element: NestedField)
@@ -56,6 +59,7 @@ extension IcebergType {
     case (.decimal(let precision, let scale), .decimal(let wider, let otherScale)):
       scale == otherScale && precision <= wider
     case (.date, .timestamp), (.date, .timestampNs): true
+    case (.unknown, _): other.isPrimitive
     default: self == other
     }
   }
@@ -81,6 +85,7 @@ extension IcebergType: CustomStringConvertible {
     case .uuid: "uuid"
     case .fixed(let length): "fixed[\(length)]"
     case .binary: "binary"
+    case .unknown: "unknown"
     case .structure(let fields):
       "struct<\(fields.map(\.description).joined(separator: ", "))>"
     case .list(let element): "list<\(element.type)>"
@@ -148,7 +153,7 @@ extension IcebergType {
     "boolean": .boolean, "int": .int, "long": .long, "float": .float, "double": .double,
     "date": .date, "time": .time, "timestamp": .timestamp, "timestamptz": .timestamptz,
     "timestamp_ns": .timestampNs, "timestamptz_ns": .timestamptzNs, "string": .string,
-    "uuid": .uuid, "binary": .binary,
+    "uuid": .uuid, "binary": .binary, "unknown": .unknown,
   ]
 
   /// As Java writes it.

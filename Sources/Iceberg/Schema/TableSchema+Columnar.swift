@@ -20,6 +20,7 @@ extension IcebergType {
     case .uuid: .fixedSizeBinary(16)
     case .fixed(let length): .fixedSizeBinary(length)
     case .binary: .binary
+    case .unknown: .boolean
     case .structure(let fields): .structure(fields.map(\.columnarField))
     case .list(let element): .list(element.columnarField)
     case .map(let key, let value): .map(key: key.columnarField, value: value.columnarField)

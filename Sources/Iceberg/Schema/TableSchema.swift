@@ -93,6 +93,14 @@ extension TableSchema {
       guard names.insert(Array(field.name.utf8)).inserted else {
         throw IcebergError(.invalidMetadata, "two fields are named '\(field.name)'")
       }
+      let hasDefault = [field.initialDefault, field.writeDefault].contains {
+        ($0 ?? .null) != .null
+      }
+      guard field.type != .unknown || !field.isRequired && !hasDefault else {
+        throw IcebergError(
+          .invalidMetadata,
+          "'\(field.name)' has no type yet: it must be optional, without a default")
+      }
       try validate(field.type.children, seen: &seen)
     }
   }
@@ -101,7 +109,8 @@ extension TableSchema {
     guard let field = field(id: id) else {
       throw IcebergError(.invalidMetadata, "identifier field \(id) is not in the schema")
     }
-    guard field.isRequired, field.type.isPrimitive, field.type != .float, field.type != .double
+    guard field.isRequired, field.type.isPrimitive, field.type != .unknown, field.type != .float,
+      field.type != .double
     else {
       throw IcebergError(
         .invalidMetadata,

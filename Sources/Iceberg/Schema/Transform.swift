@@ -55,7 +55,7 @@ extension Transform {
   /// The type of the derived value; nil when the transform is unknown or does not fit the source.
   public func resultType(of source: IcebergType) -> IcebergType? {
     switch self {
-    case .identity: source.isPrimitive ? source : nil
+    case .identity: source.isPrimitive && source != .unknown ? source : nil
     case .void: source
     case .bucket: Transform.canBucket(source) ? .int : nil
     case .truncate: Transform.canTruncate(source) ? source : nil
@@ -68,7 +68,7 @@ extension Transform {
 
   private static func canBucket(_ type: IcebergType) -> Bool {
     switch type {
-    case .boolean, .float, .double, .structure, .list, .map: false
+    case .boolean, .float, .double, .unknown, .structure, .list, .map: false
     default: true
     }
   }

@@ -40,6 +40,9 @@ public struct IcebergError: Error, Hashable, Sendable, CustomStringConvertible {
   public var context: [Context]
   /// The failure of a file operation below, if that is the cause: a full disk, a lacking permission.
   public var storageError: StorageError?
+  /// Of a failed commit to a catalog that writes metadata files itself: the files of that attempt. It
+  /// happened if one is in the table's log or is the table's current one, and not otherwise.
+  public var attemptedMetadata: [String] = []
 
   public init(
     _ kind: Kind, _ message: String, context: [Context] = [], storageError: StorageError? = nil
@@ -57,6 +60,13 @@ public struct IcebergError: Error, Hashable, Sendable, CustomStringConvertible {
   public func adding(_ name: String, _ value: String) -> IcebergError {
     var copy = self
     copy.context.append(Context(name, value))
+    return copy
+  }
+
+  /// The same error of a commit that wrote these metadata files.
+  func attempting(_ locations: [String]) -> IcebergError {
+    var copy = self
+    copy.attemptedMetadata = locations
     return copy
   }
 

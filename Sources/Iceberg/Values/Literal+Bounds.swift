@@ -57,7 +57,7 @@ extension Literal {
     // Bounds of long fixed values are truncated by some writers, so shorter ones are fine.
     case .fixed(let length): bytes.count <= length ? .fixed(bytes) : nil
     case .binary: .binary(bytes)
-    case .structure, .list, .map: nil
+    case .unknown, .structure, .list, .map: nil
     }
   }
 

@@ -29,7 +29,7 @@ extension Literal {
     case .fixed(let length):
       json.stringValue.flatMap { hexadecimal($0) }.flatMap { $0.count == length ? .fixed($0) : nil }
     case .binary: json.stringValue.flatMap { hexadecimal($0) }.map { .binary($0) }
-    case .structure, .list, .map: nil
+    case .unknown, .structure, .list, .map: nil
     }
   }
 

@@ -36,6 +36,8 @@ public final class DataFileWriter {
   private let table: Table
   private let spec: PartitionSpec
   private let schema: TableSchema
+  /// The columns of a batch, and of them those that are stored.
+  private let fields: [NestedField]
   private let columns: Schema
   private let options: Options
   private let parquet: ParquetWriterOptions
@@ -52,9 +54,11 @@ public final class DataFileWriter {
     self.options = options
     spec = table.metadata.defaultPartitionSpec
     schema = table.schema
-    var fields = table.schema.columnarSchema.fields
-    if options.writesRowLineage { fields += MetadataColumn.lineage.map(\.columnarField) }
-    columns = Schema(fields)
+    var fields = table.schema.fields
+    if options.writesRowLineage { fields += MetadataColumn.lineage }
+    self.fields = fields
+    columns = Schema(fields.filter { $0.type != .unknown }.map(\.columnarField))
+    try DataFileWriter.refuseUnknown(inside: fields)
     for field in spec.fields {
       if case .unknown(let text) = field.transform {
         throw IcebergError(.unsupported, "cannot write with the unknown transform '\(text)'")
@@ -83,7 +87,22 @@ public final class DataFileWriter {
     return options
   }
 
-  /// Adds rows; the columns are those of the table's schema, in its order.
+  /// What is inside a column is stored as it comes, and there is nothing to store of an unknown type.
+  private static func refuseUnknown(inside fields: [NestedField]) throws(IcebergError) {
+    for field in fields {
+      guard !field.type.children.contains(where: { $0.type == .unknown }) else {
+        throw IcebergError(
+          .unsupported, "'\(field.name)' has a part of type unknown: such columns are only read")
+      }
+      try refuseUnknown(inside: field.type.children)
+    }
+  }
+
+  /// Adds rows; the columns are those of the table's schema, by name. One that the batch lacks is filled
+  /// with its write default, else with null.
+  ///
+  /// - Throws: `invalidArgument` for a column that the table has not, has otherwise, or requires and has
+  ///   no default for.
   public func write(_ batch: RecordBatch) throws(IcebergError) {
     guard batch.rowCount > 0 else { return }
     let batch = try conform(batch)
@@ -119,24 +138,40 @@ public final class DataFileWriter {
     finished = []
   }
 
-  /// The batch with the table's field ids; names and types must be those of the table.
+  /// The batch with the table's field ids, in the table's order.
   private func conform(_ batch: RecordBatch) throws(IcebergError) -> RecordBatch {
     if batch.schema == columns { return batch }
-    guard batch.columns.count == columns.fields.count else {
-      throw IcebergError(
-        .invalidArgument,
-        "a batch of \(batch.columns.count) columns for a table of"
-          + " \(columns.fields.count)")
-    }
-    for (field, own) in zip(batch.schema.fields, columns.fields) {
-      guard field.name == own.name, field.type == own.type else {
-        throw IcebergError(
-          .invalidArgument,
-          "column '\(field.name)' of \(field.type) in the place of '\(own.name)'"
-            + " of \(own.type)")
+    var positions: [String: Int] = [:]
+    for (index, field) in batch.schema.fields.enumerated() {
+      guard positions.updateValue(index, forKey: field.name) == nil else {
+        throw IcebergError(.invalidArgument, "a batch has two columns '\(field.name)'")
       }
     }
-    return RecordBatch(schema: columns, columns: batch.columns, rowCount: batch.rowCount)
+    var found: [Column] = []
+    for field in fields {
+      let position = positions.removeValue(forKey: field.name)
+      if let position {
+        let type = batch.schema.fields[position].type
+        guard type == field.type.dataType else {
+          throw IcebergError(
+            .invalidArgument, "column '\(field.name)' is of \(type), the table's of \(field.type)")
+        }
+      }
+      if field.type == .unknown { continue }
+      guard position != nil || MetadataColumn(rawValue: field.id) == nil else {
+        throw IcebergError(.invalidArgument, "rows of before need their '\(field.name)'")
+      }
+      guard let position else {
+        found.append(try ColumnProjection.missing(field, count: batch.rowCount, isNew: true))
+        continue
+      }
+      found.append(batch.columns[position])
+    }
+    guard positions.isEmpty else {
+      throw IcebergError(
+        .invalidArgument, "the table has no column '\(positions.keys.min() ?? "")'")
+    }
+    return RecordBatch(schema: columns, columns: found, rowCount: batch.rowCount)
   }
 
   /// The rows of each partition, in the order of their first row.

@@ -50,7 +50,7 @@ extension Command {
     ]
   ) { inspection in
     try inspection.manifests().map { manifest in
-      let rows = (manifest.addedRowsCount ?? 0) + (manifest.existingRowsCount ?? 0)
+      let rows = (manifest.addedRowsCount ?? 0) &+ (manifest.existingRowsCount ?? 0)
       return (
         inspection.json(manifest),
         [
@@ -71,7 +71,7 @@ extension Command {
   ) { inspection in
     try inspection.partitions().map { partition in
       let json = inspection.json(partition)
-      let deletes = partition.positionDeleteRecordCount + partition.equalityDeleteRecordCount
+      let deletes = partition.positionDeleteRecordCount &+ partition.equalityDeleteRecordCount
       return (
         json,
         [
@@ -99,7 +99,7 @@ extension Command {
   }
 
   private static func time(_ milliseconds: Int64) -> String {
-    CivilTime.text(microseconds: milliseconds * 1000)
+    CivilTime.text(microseconds: milliseconds &* 1000)
   }
 
   /// A command that prints lines about a group's offline table.

@@ -23,7 +23,7 @@ extension Command {
         let summary = snapshot.summary
         rows.rows.append([
           "\(snapshot.snapshotID)", snapshot.snapshotID == current ? "*" : "",
-          CivilTime.text(microseconds: snapshot.timestampMilliseconds * 1000),
+          CivilTime.text(microseconds: snapshot.timestampMilliseconds &* 1000),
           snapshot.operation?.text ?? "", summary["added-data-files"] ?? "0",
           summary["deleted-data-files"] ?? "0", summary["total-data-files"] ?? "",
           summary["total-records"] ?? "", summary["fstore.lsn"] ?? "",
@@ -43,8 +43,8 @@ extension Command {
     let files = try context.withStore(.offline) {
       try $0.dataFiles(context.arguments.positionals[0])
     }
-    let bytes = files.reduce(Int64(0)) { $0 + $1.fileSizeInBytes }
-    let records = files.reduce(Int64(0)) { $0 + $1.recordCount }
+    let bytes = files.reduce(Int64(0)) { $0 &+ $1.fileSizeInBytes }
+    let records = files.reduce(Int64(0)) { $0 &+ $1.recordCount }
     if context.arguments.has("--summary") {
       let json: JSONValue = [
         "files": .integer(Int64(files.count)), "bytes": .integer(bytes),
