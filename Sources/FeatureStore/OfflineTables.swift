@@ -17,6 +17,7 @@ struct OfflineTables: Sendable {
   static let lsn = "lsn"
 
   let catalog: SQLiteCatalog
+  let catalogPath: String
   let namespace: Namespace
   let storeID: String
 
@@ -24,10 +25,11 @@ struct OfflineTables: Sendable {
     warehouse: String, storeID: String, fileSystem: any FileSystem, clock: any WallClock
   ) throws(FeatureStoreError) {
     self.storeID = storeID
+    catalogPath = StoragePath.join(warehouse, "catalog.db")
     do {
       let io = try FileIO(fileSystem: fileSystem)
       catalog = try SQLiteCatalog(
-        databasePath: StoragePath.join(warehouse, "catalog.db"), name: Self.catalogName,
+        databasePath: catalogPath, name: Self.catalogName,
         warehouse: warehouse, io: io, clock: clock)
       namespace = try Namespace(Self.namespaceName)
       if try !catalog.listNamespaces().contains(namespace) {
