@@ -73,8 +73,8 @@ nightly-simulation-%: setup
 
 # Every call of the log fails; every byte is damaged.
 nightly-log:
-	FSTORE_SIMULATION_SEEDS=1000 FSTORE_FAULT_SEEDS=20 FSTORE_DAMAGE_STEP=1 \
-	  bash -c '$(NIGHTLY) --filter "WriteAheadLogTests|TableDamageTests"'
+	FSTORE_SIMULATION_SEEDS=1000 FSTORE_FAULT_SEEDS=20 FSTORE_DAMAGE_STEP=1 FSTORE_VERIFY_SECONDS=60 \
+	  bash -c '$(NIGHTLY) --filter "WriteAheadLogTests|TableDamageTests|DefinitionsTests|VerifyBesideWriter"'
 
 # Random histories of the online store beside a model, and crashes in every call of some.
 nightly-online:

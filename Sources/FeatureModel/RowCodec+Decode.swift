@@ -5,12 +5,17 @@ extension RowCodec {
     FeatureModelError(.malformedRow, "malformed row: \(message)")
   }
 
-  /// How many features a row has, after a check that the fixed part is all there.
-  static func featureCount(_ row: RawSpan, of known: Int) throws(FeatureModelError) -> Int {
+  /// How many features a row has, after a check that the fixed part is all there. Only a row that is
+  /// known to be of a later definition may have more than are known.
+  static func featureCount(
+    _ row: RawSpan, of known: Int, acceptsMore: Bool = false
+  ) throws(FeatureModelError) -> Int {
     guard let stored = row.value(at: 0, as: UInt32.self), let count = Int(exactly: stored) else {
       throw malformed("\(row.byteCount) bytes are no row")
     }
-    guard count <= known else { throw malformed("\(count) features, the definition has \(known)") }
+    guard count <= known || acceptsMore else {
+      throw malformed("\(count) features, the definition has \(known)")
+    }
     guard row.byteCount >= slotsStart(count) else { throw malformed("cut off in its null bitmap") }
     return count
   }
@@ -51,15 +56,20 @@ extension RowCodec {
   ///
   /// Rows of older versions give nulls for the features that they lack; a row that is nil (a
   /// tombstone's) gives nulls everywhere.
+  ///
+  /// - Parameter acceptsNewerRows: whether rows of a later version of the definition give what this
+  ///   version knows; they are malformed otherwise.
   public func decode(
-    _ rows: EncodedRows, isPresent: [Bool]
+    _ rows: EncodedRows, isPresent: [Bool], acceptsNewerRows: Bool = false
   ) throws(FeatureModelError) -> [Column] {
     precondition(rows.count == isPresent.count, "one flag a row")
     var counts: [Int] = []
     counts.reserveCapacity(rows.count)
     for row in 0..<rows.count {
       counts.append(
-        isPresent[row] ? try RowCodec.featureCount(rows[row], of: features.count) : 0)
+        isPresent[row]
+          ? try RowCodec.featureCount(
+            rows[row], of: features.count, acceptsMore: acceptsNewerRows) : 0)
     }
     var columns: [Column] = []
     for index in features.indices {

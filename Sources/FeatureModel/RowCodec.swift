@@ -82,7 +82,7 @@ struct RowSlot {
   /// The slot of feature `index` in a row that has `count` features; nil when the row is older than
   /// the feature.
   init?(_ features: [Feature], index: Int, count: Int) {
-    guard index < count, count <= features.count else { return nil }
+    guard index < count, index < features.count else { return nil }
     self.index = index
     type = features[index].type
     byteOffset =

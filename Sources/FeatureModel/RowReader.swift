@@ -8,8 +8,13 @@ public struct RowReader: Sendable {
   public let features: [Feature]
   /// The bytes that the slots before each feature take.
   private let slotOffsets: [Int]
+  private let acceptsNewerRows: Bool
 
-  public init(_ group: FeatureGroup) {
+  /// - Parameter acceptsNewerRows: for rows that were written under a later version of the definition than
+  ///   this one: as features are only ever added at the end, they are read by their first ones. Without
+  ///   it a row with more features than the definition is malformed.
+  public init(_ group: FeatureGroup, acceptsNewerRows: Bool = false) {
+    self.acceptsNewerRows = acceptsNewerRows
     features = group.features
     var offset = 0
     slotOffsets = group.features.map { feature in
@@ -20,7 +25,8 @@ public struct RowReader: Sendable {
 
   /// Where the feature's value, or what points to it, begins; nil for null.
   private func slot(_ index: Int, _ row: RawSpan) throws(FeatureModelError) -> Int? {
-    let count = try RowCodec.featureCount(row, of: features.count)
+    let count = try RowCodec.featureCount(
+      row, of: features.count, acceptsMore: acceptsNewerRows)
     guard index < count, !RowCodec.isNull(row, index) else { return nil }
     return RowCodec.slotsStart(count) + slotOffsets[index]
   }

@@ -103,6 +103,8 @@ extension FeatureStore {
     var facts = Facts()
     var rows = EncodedRows()
     let now = clock.nowMicroseconds()
+    // Features may have been added since the definition was looked up.
+    var hasNewerRows = false
     /// Keys that nothing was written for are not shown.
     func appendMissing(upTo index: Int) {
       while facts.statuses.count < index {
@@ -116,11 +118,12 @@ extension FeatureStore {
         appendMissing(upTo: index)
         let status = FeatureAnswer.Status(record, group, now: now)
         facts.append(record, status)
+        hasNewerRows = hasNewerRows || record.schemaVersion > group.version
         if status == .present { rows.append(record.row) } else { rows.append([]) }
       }
       appendMissing(upTo: keys.rowCount)
       let decoded = try RowCodec(group).decode(
-        rows, isPresent: facts.statuses.map { $0 == .present })
+        rows, isPresent: facts.statuses.map { $0 == .present }, acceptsNewerRows: hasNewerRows)
       return (features.map { decoded[$0] }, facts.finish(group.name))
     } catch { throw FeatureStoreError(error) }
   }

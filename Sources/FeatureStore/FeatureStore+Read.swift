@@ -1,6 +1,7 @@
 public import FeatureModel
 internal import OnlineStore
 internal import Storage
+internal import WriteAheadLog
 
 // Online reads.
 extension FeatureStore {
@@ -52,12 +53,13 @@ extension FeatureStore {
     try requireOnline(group)
     do {
       let indices = try references.map { try group.featureIndex($0.feature) }
-      let reader = RowReader(group)
       let now = clock.nowMicroseconds()
       var failure: FeatureModelError?
       let answers = try log(for: "read online").withRecord(groupID: group.id, key: key.rawSpan) {
         record in
         let status = FeatureAnswer.Status(record, group, now: now)
+        // Features may have been added since the definition was looked up.
+        let reader = RowReader(group, acceptsNewerRows: record.schemaVersion > group.version)
         return zip(references, indices).map { reference, index in
           var value = FeatureValue.null
           if status == .present {
@@ -82,12 +84,37 @@ extension FeatureStore {
   }
 
   /// Takes notice of what the writer, in another process, did since the store was opened or refreshed:
-  /// what a store opened with `.readOnly` answers is as of then. Does nothing in the writer itself.
+  /// what a store opened with `.readOnly` answers, and the definitions that it knows, are as of then. Does
+  /// nothing in the writer itself.
   ///
-  /// Throws when the writer has cleaned its log faster than this reader followed: open the store anew.
+  /// Cost: a few small reads and what indexing the new records costs; where the writer has removed records
+  /// that this reader never saw, the index is read anew, as by `open`. Throws `.stale` when the writer
+  /// is faster than that, again and again. Thread-safe; reads go on meanwhile.
   public func refresh() throws(FeatureStoreError) {
-    guard access == .readOnly else { return }
-    do { try log(for: "refresh").refresh() } catch { throw FeatureStoreError(error) }
+    if access == .readWrite { return }
+    do {
+      try refreshing.withLock { _ in
+        if access == .readOnly { try follow() }
+        // Afterwards: what the records are written under was defined before.
+        let path = StoragePath.join(directory, Registry.fileName)
+        let bytes = try fileSystem.readFile(path, limitBytes: Registry.sizeLimitBytes)
+        let found = try Registry(parsing: bytes, path: path)
+        guard found.storeID == storeID else {
+          throw FeatureStoreError(
+            .corrupt, "'\(directory)': the store \(found.storeID) has taken the place of \(storeID)"
+          )
+        }
+        registry.withLock { $0 = found }
+      }
+    } catch { throw FeatureStoreError(error) }
+  }
+
+  private func follow() throws {
+    let log = try log(for: "refresh")
+    do throws(OnlineStoreError) { try log.refresh() } catch {
+      guard case .log(.removed) = error else { throw error }
+      try reopen(insteadOf: log)
+    }
   }
 
   func requireOnline(_ group: FeatureGroup) throws(FeatureStoreError) {

@@ -19,7 +19,7 @@ public final class FeatureStore: Sendable {
   public enum Access: Sendable {
     /// Offline tables and definitions only; the log is not touched.
     case offline
-    /// Online reads as well, of what the log held when it was opened.
+    /// Online reads as well, of what the log held when it was opened or refreshed.
     case readOnly
     /// Everything; only one process at a time.
     case readWrite
@@ -70,7 +70,15 @@ public final class FeatureStore: Sendable {
   let clock: any WallClock
   let registry: Lock<Registry>
   let tables: OfflineTables
-  let onlineStore: OnlineStore?
+  /// Of a reader it is opened anew when the writer cleans faster than it follows; so it is behind a lock,
+  /// which a writer's is not.
+  private let readOnlyStore: Lock<OnlineStore?>
+  private let ownStore: OnlineStore?
+  var onlineStore: OnlineStore? {
+    access == .readOnly ? readOnlyStore.withLock { $0 } : ownStore
+  }
+  /// One thread at a time takes notice of what the writer did.
+  let refreshing = Lock(())
   /// One flush at a time.
   let flushLock = Lock(())
   let flusher: BackgroundFlusher
@@ -88,7 +96,8 @@ public final class FeatureStore: Sendable {
     self.clock = clock
     self.registry = Lock(registry)
     self.tables = tables
-    self.onlineStore = onlineStore
+    readOnlyStore = Lock(access == .readOnly ? onlineStore : nil)
+    ownStore = access == .readOnly ? nil : onlineStore
     flusher = BackgroundFlusher(
       sizeBytes: options.flushSizeBytes, intervalSeconds: options.flushIntervalSeconds)
   }
@@ -128,8 +137,7 @@ public final class FeatureStore: Sendable {
         fileSystem: fileSystem, clock: clock)
       // Last, so that a directory with this file is a whole store.
       try fileSystem.publish(
-        registry.json.utf8(pretty: true), at: StoragePath.join(path, Registry.fileName),
-        replacing: false)
+        registry.encoded, at: StoragePath.join(path, Registry.fileName), replacing: false)
     } catch { throw FeatureStoreError(error) }
   }
 
@@ -163,6 +171,9 @@ public final class FeatureStore: Sendable {
           "'\(directory)': the log belongs to the store \(onlineStore.log.store), "
             + "the definitions to \(registry.storeID)")
       }
+      if let onlineStore, access == .readWrite {
+        try requireWhatWasFlushed(onlineStore, directory: path, registry, fileSystem)
+      }
       let tables = try OfflineTables(
         warehouse: StoragePath.join(path, "warehouse"), storeID: registry.storeID,
         fileSystem: fileSystem, clock: clock, tableFolders: options.tableFolders)
@@ -172,6 +183,20 @@ public final class FeatureStore: Sendable {
       if access == .readWrite, options.flushesAutomatically { try store.startFlusher() }
       return store
     } catch { throw FeatureStoreError(error) }
+  }
+
+  /// What was flushed was durable. A log that ends before it would give its LSNs a second time, and the
+  /// tables would take the new records for those that they have.
+  private static func requireWhatWasFlushed(
+    _ log: OnlineStore, directory: String, _ registry: Registry, _ fileSystem: any FileSystem
+  ) throws {
+    let flushed = try FlushedPositions.read(
+      directory: directory, storeID: registry.storeID, fileSystem: fileSystem)
+    guard let flushed, flushed.lsn > log.log.lastLSN else { return }
+    throw FeatureStoreError(
+      .corrupt,
+      "'\(directory)': the log ends at lsn \(log.log.lastLSN), and was flushed up to \(flushed.lsn): it "
+        + "was replaced by an older one ('fstore repair' lets it go on behind that)")
   }
 
   /// Flushes, if the store flushes by itself, and closes the log. What could not be flushed stays in
@@ -189,6 +214,20 @@ public final class FeatureStore: Sendable {
     }
     do { try onlineStore?.close() } catch { throw FeatureStoreError(error) }
     if let failure { throw failure }
+  }
+
+  /// Opens the log anew for a reader that the writer has left behind; `.stale` when it does so again.
+  func reopen(insteadOf old: OnlineStore) throws {
+    let new = try OnlineStore.open(
+      directory: StoragePath.join(directory, "log"), fileSystem: fileSystem, clock: clock,
+      options: options.onlineStore(access))
+    guard new.log.store == old.log.store else {
+      throw FeatureStoreError(
+        .corrupt, "'\(directory)': the log of another store has taken the place of this one's")
+    }
+    readOnlyStore.withLock { $0 = new }
+    // Whoever reads from it goes on.
+    try old.close()
   }
 
   /// The log, for an operation that needs it.
@@ -279,8 +318,7 @@ extension FeatureStore {
   private func save(_ registry: Registry) throws(FeatureStoreError) {
     do {
       try fileSystem.publish(
-        registry.json.utf8(pretty: true), at: StoragePath.join(directory, Registry.fileName),
-        replacing: true)
+        registry.encoded, at: StoragePath.join(directory, Registry.fileName), replacing: true)
     } catch { throw FeatureStoreError(error) }
   }
 }

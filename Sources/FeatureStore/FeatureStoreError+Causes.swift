@@ -52,7 +52,8 @@ extension FeatureStoreError {
     switch error {
     case .log(let error): self.init(log: error)
     case .keyTooLong: self.init(.invalidInput, error.description, cause: error)
-    case .malformedEntry, .indexDisagrees: self.init(.corrupt, error.description, cause: error)
+    case .malformedEntry, .indexDisagrees, .indexDamaged:
+      self.init(.corrupt, error.description, cause: error)
     }
   }
 
@@ -64,10 +65,15 @@ extension FeatureStoreError {
       self.init(.full, error.description, cause: error)
     case .poisoned, .appendFailed: self.init(.poisoned, error.description, cause: error)
     case .full, .limitReached: self.init(.full, error.description, cause: error)
-    case .closed: self.init(.invalidArgument, error.description, cause: error)
+    case .closed: self.init(.closed, "the store is closed", cause: error)
     case .openedForReadingOnly: self.init(.readOnly, error.description, cause: error)
     case .tooLarge: self.init(.invalidInput, error.description, cause: error)
-    case .noSuchPosition, .removed: self.init(.corrupt, error.description, cause: error)
+    case .noSuchPosition: self.init(.corrupt, error.description, cause: error)
+    case .removed:
+      self.init(
+        .stale,
+        "the writer cleans the log faster than this reader follows: \(error); refresh, or try again",
+        cause: error)
     }
   }
 

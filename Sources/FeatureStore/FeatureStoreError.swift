@@ -5,7 +5,7 @@ public struct FeatureStoreError: Error, Sendable, CustomStringConvertible {
     private enum Value: String, Sendable {
       case notAStore, alreadyExists, notFound, invalidArgument, invalidInput, locked, corrupt
       case storage, full, readOnly, permissionDenied, poisoned, conflict, commitStateUnknown,
-        timeout
+        timeout, closed, stale
     }
 
     private var value: Value
@@ -38,6 +38,10 @@ public struct FeatureStoreError: Error, Sendable, CustomStringConvertible {
     /// Whether a commit happened is not known; nothing was deleted, and the next run finds out.
     public static let commitStateUnknown = Code(value: .commitStateUnknown)
     public static let timeout = Code(value: .timeout)
+    /// The store was closed; open it again to write.
+    public static let closed = Code(value: .closed)
+    /// The writer has removed what this reader wanted to see: refresh it, or open it again.
+    public static let stale = Code(value: .stale)
 
     public var description: String { value.rawValue }
   }

@@ -17,6 +17,7 @@ struct OfflineTables: Sendable {
   static let lsn = "lsn"
 
   let catalog: SQLiteCatalog
+  let catalogPath: String
   let namespace: Namespace
   let storeID: String
 
@@ -25,13 +26,14 @@ struct OfflineTables: Sendable {
     tableFolders: [String] = []
   ) throws(FeatureStoreError) {
     self.storeID = storeID
+    catalogPath = StoragePath.join(warehouse, "catalog.db")
     do {
       let io = try FileIO(fileSystem: fileSystem)
       var options = SQLiteCatalog.Options()
       options.tableFolders = tableFolders
       catalog = try SQLiteCatalog(
-        databasePath: StoragePath.join(warehouse, "catalog.db"), name: Self.catalogName,
-        warehouse: warehouse, io: io, clock: clock, options: options)
+        databasePath: catalogPath, name: Self.catalogName, warehouse: warehouse, io: io,
+        clock: clock, options: options)
       namespace = try Namespace(Self.namespaceName)
       if try !catalog.listNamespaces().contains(namespace) {
         try catalog.createNamespace(namespace)

@@ -10,8 +10,8 @@ internal import WriteAheadLog
 /// the records and checked again in every attempt of it. So a kill at any step, a repeated flush and an
 /// unknown outcome all end the same way: the next flush asks the table and goes on there.
 ///
-/// `log/offline-position` remembers up to where no table needs the log any more, only so that a flush
-/// need not read the log from the start for a group that rarely gets records.
+/// `FlushedPositions` remembers up to where no table needs the log any more, only so that a flush need not
+/// read the log from the start for a group that rarely gets records.
 struct OfflineWriter {
   let store: FeatureStore
   let log: OnlineStore
@@ -23,6 +23,12 @@ struct OfflineWriter {
     var table: Table
     /// The table has every record of the group up to here.
     var position: Int64
+
+    /// Where the table stands.
+    var place: FlushedPositions.Table {
+      FlushedPositions.Table(
+        groupID: rows.group.id, uuid: table.metadata.tableUUID ?? "", lsn: position)
+    }
 
     init(_ group: FeatureGroup, _ table: Table, position: Int64) {
       rows = OfflineRows(group)
@@ -39,13 +45,13 @@ struct OfflineWriter {
   func flush() throws(FeatureStoreError) -> (reports: [FlushReport], lsn: Int64) {
     var reports: [FlushReport] = []
     do {
-      let followers = try self.followers()
+      // Before the groups are looked up: a group that is created, or gets features, after that has its
+      // records beyond.
       let end = log.log.durableLSN
+      let followers = try self.followers()
       guard !followers.isEmpty else { return ([], end) }
       let inOrder = followers.sorted { $0.key < $1.key }.map(\.value)
-      let slowest = followers.values.map(\.position).min() ?? end
-      // What was cleaned away every table had passed.
-      var next = max(max(slowest, try hint()) + 1, log.log.firstLSN)
+      var next = try firstNeeded(inOrder)
       while next <= end {
         let (entries, following) = try log.follow(from: next, limitBytes: Self.readSizeBytes)
         for entry in entries where entry.lsn <= end {
@@ -67,9 +73,35 @@ struct OfflineWriter {
       for follower in inOrder where !follower.rows.isEmpty {
         reports.append(try commit(follower))
       }
-      try saveHint(end)
+      try FlushedPositions(storeID: store.storeID, lsn: end, tables: inOrder.map(\.place))
+        .publish(directory: store.directory, fileSystem: store.fileSystem)
       return (reports, end)
     } catch { throw FeatureStoreError(error) }
+  }
+
+  /// Where to begin to read: no table needs what is before.
+  private func firstNeeded(_ followers: [Follower]) throws -> Int64 {
+    let flushed = try FlushedPositions.read(
+      directory: store.directory, storeID: store.storeID, fileSystem: store.fileSystem)
+    let firstLSN = log.log.firstLSN
+    var next = (followers.map(\.position).min() ?? 0) + 1
+    if let flushed {
+      for follower in followers where follower.position < firstLSN - 1 {
+        guard let lsn = flushed.lsn(before: follower.place) else { continue }
+        // To go on would hide the loss for ever.
+        throw FeatureStoreError(
+          .corrupt,
+          FlushedPositions.lossMessage(
+            follower.rows.group.name, follower.position, before: lsn, firstLSN: firstLSN)
+            + "; put the table back to where it was, or delete "
+            + "'\(FlushedPositions.path(store.directory))' to go on without them")
+      }
+      if flushed.lsn <= log.log.lastLSN, flushed.holds(for: followers.map(\.place)) {
+        next = max(next, flushed.lsn + 1)
+      }
+    }
+    // What was cleaned away every table had passed.
+    return max(next, firstLSN)
   }
 
   /// The offline groups by id. A group whose table is not there (a crash in its creation) gets one.
@@ -127,27 +159,5 @@ struct OfflineWriter {
       group: group.name, recordCount: rows.count, fileCount: files.count,
       sizeBytes: files.reduce(0) { $0 + $1.fileSizeInBytes },
       snapshotID: result.snapshotID ?? 0, lsn: last)
-  }
-
-  // MARK: The hint
-
-  private var hintPath: String {
-    StoragePath.join(StoragePath.join(store.directory, "jobs"), "offline-position")
-  }
-
-  private func hint() throws(StorageError) -> Int64 {
-    guard try store.fileSystem.information(hintPath) != nil else { return 0 }
-    let bytes = try store.fileSystem.readFile(hintPath, limitBytes: 64)
-    // Anything odd only means that more of the log is read than need be.
-    let parts = String(decoding: bytes, as: UTF8.self).split(separator: " ")
-    guard parts.count == 2, parts[0] == store.storeID, let lsn = Int64(parts[1]),
-      lsn <= log.log.lastLSN
-    else { return 0 }
-    return lsn
-  }
-
-  private func saveHint(_ lsn: Int64) throws(StorageError) {
-    try store.fileSystem.publish(
-      Array("\(store.storeID) \(lsn)".utf8), at: hintPath, replacing: true)
   }
 }

@@ -2,10 +2,11 @@ internal import FeatureModel
 internal import JSON
 
 /// The definitions that a store holds: its identity, its groups, its views. One JSON file, `store.json`,
-/// replaced as a whole.
+/// replaced as a whole, with a checksum.
 struct Registry: Sendable {
   static let fileName = "store.json"
   static let formatVersion: Int64 = 1
+  static let sizeLimitBytes = 64 << 20
 
   var storeID: String
   var createdMicroseconds: Int64
@@ -83,7 +84,10 @@ struct Registry: Sendable {
 }
 
 extension Registry {
-  var json: JSONValue {
+  /// The file's text.
+  var encoded: [UInt8] { SealedJSON.text(json, pretty: true) }
+
+  private var json: JSONValue {
     [
       "format_version": .integer(Self.formatVersion), "store_id": .string(storeID),
       "created_microseconds": .integer(createdMicroseconds),
@@ -108,6 +112,10 @@ extension Registry {
       throw FeatureStoreError(
         .notAStore,
         "'\(path)' has format version \(version); this fstore reads up to \(Self.formatVersion)")
+    }
+    // Files of older versions have no checksum.
+    guard SealedJSON.isWhole(bytes, json, pretty: true) ?? true else {
+      throw damaged("its checksum does not match")
     }
     guard let storeID = json["store_id"]?.stringValue, storeID.utf8.count == 36,
       let created = json["created_microseconds"]?.int64Value,

@@ -65,15 +65,10 @@ public final class OnlineRepair {
         directory: directory, fileSystem: fileSystem, clock: clock, options: options)
       let report = try store.inspect(isExpired: isExpired)
       try store.close()
-      return !report.damages.contains { damage in
-        switch damage {
-        case .indexLacks, .unreadableAnswer: true
-        default: false
-        }
-      }
+      return !report.damages.contains { $0.isOfIndex }
     } catch {
       switch error {
-      case .log(.corrupt), .malformedEntry, .indexDisagrees: return false
+      case .log(.corrupt), .malformedEntry, .indexDisagrees, .indexDamaged: return false
       default: throw error
       }
     }

@@ -9,6 +9,8 @@ public enum OnlineStoreError: Error, Hashable, Sendable, CustomStringConvertible
   case malformedEntry(LogPosition)
   /// The index does not answer with this record, nor with a newer one of its key.
   case indexDisagrees(LogSequenceNumber)
+  /// The index has what it should not have.
+  case indexDamaged(reason: String)
 
   public var description: String {
     switch self {
@@ -16,6 +18,7 @@ public enum OnlineStoreError: Error, Hashable, Sendable, CustomStringConvertible
     case .keyTooLong(let sizeBytes):
       "a key of \(sizeBytes) bytes is longer than the \(LogEntry.keyLimitBytes) allowed"
     case .indexDisagrees(let lsn): "the index lacks the record with LSN \(lsn)"
+    case .indexDamaged(let reason): reason
     case .malformedEntry(let position):
       "the record at byte \(position.byteOffset) of segment \(position.segment) is no valid entry"
     }

@@ -15,14 +15,24 @@ public struct LogVerification: Hashable, Sendable {
   /// Whole records, and the bytes of the frames that hold them.
   public var recordCount = 0
   public var sizeBytes = 0
-  public var damages: [LogDamage] = []
+  /// All damages, also those that are not listed.
+  public private(set) var damageCount = 0
+  /// The first damages, at most `listedDamageLimit`.
+  public private(set) var damages: [LogDamage] = []
+  public static let listedDamageLimit = 1000
 
   public init() {}
+
+  mutating func note(_ path: String, _ byteOffset: Int, _ reason: String) {
+    damageCount += 1
+    guard damages.count < Self.listedDamageLimit else { return }
+    damages.append(LogDamage(path: path, byteOffset: byteOffset, reason: reason))
+  }
 }
 
 extension WriteAheadLog {
   /// Reads every segment again and lists all damage: of headers, of frames, of their order, of the
-  /// small files. Appends go on meanwhile. After a damaged frame it looks for the next whole one, so
+  /// small files. Appends and cleaning go on meanwhile, also in another process. After a damaged frame it looks for the next whole one, so
   /// that each damage is named. `progress` is told of each segment before it is read.
   public func verify(
     _ progress: (LogSegment) -> Void = { _ in }
@@ -39,8 +49,7 @@ extension WriteAheadLog {
       do throws(StorageError) {
         try verify(segment, successor, until: until, &report)
       } catch {
-        report.damages.append(
-          LogDamage(path: segment.file.path, byteOffset: 0, reason: error.description))
+        report.note(segment.file.path, 0, error.description)
       }
     }
     try verifySmallFiles(&report)
@@ -52,8 +61,7 @@ extension WriteAheadLog {
     _ report: inout LogVerification
   ) throws(StorageError) {
     func note(_ byteOffset: Int, _ reason: String) {
-      report.damages.append(
-        LogDamage(path: segment.file.path, byteOffset: byteOffset, reason: reason))
+      report.note(segment.file.path, byteOffset, reason)
     }
     let header = try segment.file.read(count: SegmentHeader.sizeBytes, at: 0)
     if header != segment.header.encoded() { note(0, "the header is not as it was written") }
@@ -110,25 +118,53 @@ extension WriteAheadLog {
 
   private func verifySmallFiles(_ report: inout LogVerification) throws(WriteAheadLogError) {
     func note(_ name: String, _ reason: String) {
-      report.damages.append(
-        LogDamage(
-          path: StoragePath.join(directory, name), byteOffset: 0, reason: reason))
+      report.note(StoragePath.join(directory, name), 0, reason)
     }
     do throws(WriteAheadLogError) {
-      let start = try LogStart.read(directory: directory, fileSystem: fileSystem)
-      let first = segments.withLock { $0[0].header }
-      if start == nil {
-        note(LogStart.name, "the file is missing")
-      } else if start != LogStart(first), firstLSN == first.firstLSN {
-        note(LogStart.name, "it does not name the first segment")
-      }
+      if let reason = try startDamage() { note(LogStart.name, reason) }
     } catch {
       guard case .corrupt(_, _, let reason) = error else { throw error }
       note(LogStart.name, reason)
     }
     do throws(StorageError) {
-      let value = try DurableMark.read(directory: directory, fileSystem: fileSystem)
-      if value?.store != store { note(DurableMark.name, "it is missing, or not as it was written") }
+      if try !hasMark() { note(DurableMark.name, "it is missing, or not as it was written") }
     } catch { throw .storage(error) }
+  }
+
+  /// What is wrong with START; nil for nothing.
+  private func startDamage() throws(WriteAheadLogError) -> String? {
+    // Nobody in this process removes segments meanwhile.
+    try maintenance.withLock { _ throws(WriteAheadLogError) in
+      let first = segments.withLock { $0[0].header }
+      for _ in 0..<16 {
+        guard let start = try LogStart.read(directory: directory, fileSystem: fileSystem) else {
+          return "the file is missing"
+        }
+        if start == LogStart(first) { return nil }
+        // The writer, in another process, may have removed segments since this one looked.
+        guard options.isReadOnly, start.store == store, start.segment > first.segment else { break }
+        do throws(WriteAheadLogError) {
+          let segment = try Segment.open(
+            start.segment, directory: directory, mode: .read, fileSystem: fileSystem)
+          if start == LogStart(segment.header) { return nil }
+          break
+        } catch {
+          // And has removed that one too.
+          guard case .storage(let cause) = error, cause.kind == .notFound else { throw error }
+        }
+      }
+      return "it does not name the first segment"
+    }
+  }
+
+  /// Whether DURABLE is what was written. It is written over in place, so a look may come in between.
+  private func hasMark() throws(StorageError) -> Bool {
+    let pause = Monitor(())
+    for _ in 0..<16 {
+      let value = try DurableMark.read(directory: directory, fileSystem: fileSystem)
+      if let value { return value.store == store }
+      _ = pause.wait(timeoutMilliseconds: 1) { _ -> Bool? in nil }
+    }
+    return false
   }
 }

@@ -31,8 +31,8 @@ extension ExitStatus {
   /// For `fstore help`.
   static let explanation =
     "0 done; 1 done in part; 64 wrong usage; 65 wrong data; 66 no such input; 68 no such name; "
-    + "70 a bug; 71 system failure; 73 cannot create; 74 input/output; 75 locked, try again; "
-    + "77 not allowed"
+    + "70 a bug; 71 system failure; 73 cannot create; 74 input/output; "
+    + "75 locked or fallen behind, try again; 77 not allowed"
 
   init(_ code: FeatureStoreError.Code) {
     self =
@@ -42,7 +42,7 @@ extension ExitStatus {
       case .notFound: .notFound
       case .invalidArgument: .usage
       case .invalidInput, .corrupt: .data
-      case .locked, .conflict, .timeout, .commitStateUnknown: .temporaryFailure
+      case .locked, .conflict, .timeout, .commitStateUnknown, .stale: .temporaryFailure
       case .full, .readOnly, .poisoned: .system
       case .permissionDenied: .noPermission
       case .storage: .inputOutput

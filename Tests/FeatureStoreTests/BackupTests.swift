@@ -68,17 +68,22 @@ final class WriteHistory: Sendable {
     return options
   }
 
-  static func store(isDurable: Bool = false) throws -> (StoreFixture, FeatureStore) {
+  static func store(
+    isDurable: Bool = false, logMinimumBytes: Int = 0
+  ) throws -> (StoreFixture, FeatureStore) {
     var options = options
     options.isDurable = isDurable
+    options.logMinimumBytes = logMinimumBytes
     let fixture = try StoreFixture(options: options)
     let store = try FeatureStore.open(at: fixture.directory, options: options)
     try store.createGroup(StoreFixture.group())
     return (fixture, store)
   }
 
-  static func open(_ directory: String) throws -> FeatureStore {
-    try FeatureStore.open(at: directory, options: options)
+  static func open(_ directory: String, logMinimumBytes: Int = 0) throws -> FeatureStore {
+    var options = options
+    options.logMinimumBytes = logMinimumBytes
+    return try FeatureStore.open(at: directory, options: options)
   }
 
   /// The files below a directory, relative to it.

@@ -215,6 +215,24 @@ import WriteAheadLog
         == [2, 5, 9].map { positions[$0 - 1].byteOffset - 32 }, "where the frames begin")
   }
 
+  @Test func damagesBeyondALimitAreCountedOnly() throws {
+    let files = SimulatedFileSystem()
+    let log = try open(files)
+    let limit = LogVerification.listedDamageLimit
+    let positions = try append(log, 0..<limit * 2 + 100)
+    var bySegment: [String: [UInt8]] = [:]
+    for position in stride(from: 0, to: positions.count, by: 2).map({ positions[$0] }) {
+      let path = "/log/" + log.segmentList[Int(position.segment) - 1].fileName
+      var bytes = try bySegment.removeValue(forKey: path) ?? #require(files.bytes(of: path))
+      bytes[position.byteOffset + 40] ^= 4
+      bySegment[path] = bytes
+    }
+    for (path, bytes) in bySegment { files.overwrite(path, with: bytes) }
+    let report = try log.verify()
+    #expect(report.recordCount == limit + 50 && report.damageCount == limit + 50)
+    #expect(report.damages.count == limit)
+  }
+
   /// Two logs that were one: the same store, the same LSNs, the same lengths, other records.
   @Test func aSegmentOfAnotherTimelineIsFoundOut() throws {
     let files = SimulatedFileSystem()

@@ -36,6 +36,8 @@ private struct StoreRepair {
   private var report = RepairReport()
   /// How far each group's table is.
   private var positions: [(group: FeatureGroup, lsn: Int64)] = []
+  /// What was flushed was durable once.
+  private var flushedLSN: Int64 = 0
 
   init(directory: String, fileSystem: any FileSystem, clock: any WallClock) throws {
     self.fileSystem = fileSystem
@@ -71,7 +73,7 @@ private struct StoreRepair {
     try fileSystem.createDirectory(logDirectory, withIntermediates: false)
     let repair = try OnlineRepair(
       directory: logDirectory, fileSystem: fileSystem, clock: clock, store: store,
-      mustReach: work.positions.map(\.lsn).max() ?? 0,
+      mustReach: max(work.flushedLSN, work.positions.map(\.lsn).max() ?? 0),
       isExpired: registry.isExpired(at: clock.nowMicroseconds()))
     defer { repair.release() }
     work.take(repair)
@@ -90,6 +92,9 @@ private struct StoreRepair {
   }
 
   private mutating func readPositions() throws {
+    let flushed = try FlushedPositions.read(
+      directory: directory, storeID: registry.storeID, fileSystem: fileSystem)
+    flushedLSN = flushed?.lsn ?? 0
     do {
       let tables = try OfflineTables(
         warehouse: StoragePath.join(directory, "warehouse"), storeID: registry.storeID,

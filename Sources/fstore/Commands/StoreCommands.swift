@@ -97,14 +97,17 @@ extension Command {
       "log_records": .integer(Int64(report.logRecordCount)),
       "tables": .integer(Int64(report.tableCount)), "files": .integer(Int64(report.fileCount)),
       "offline_records": .integer(report.offlineRecordCount),
+      "damage_count": .integer(Int64(report.damageCount)),
       "damages": .array(report.damages.map { .string($0) }),
     ]
     context.output.print(json) {
       "\(countText(report.logRecordCount)) log records and \(countText(report.fileCount)) files of "
         + "\(report.tableCount) tables (\(countText(report.offlineRecordCount)) records): "
-        + (report.damages.isEmpty ? "no damage" : "\(report.damages.count) damages")
+        + (report.damages.isEmpty ? "no damage" : "\(countText(report.damageCount)) damages")
     }
     for damage in report.damages { Output.error(damage) }
+    let rest = report.damageCount - report.damages.count
+    if rest > 0 { Output.error("and \(countText(rest)) more") }
     return report.damages.isEmpty ? .success : .data
   }
 
