@@ -41,6 +41,12 @@ extension FeatureStore {
       }
       let result = try rewrite.execute(plan, progress: progress)
       if let unknown = result.unknownCommit { throw unknown }
+      // A full disk, say: nothing was done, and the status is that of the disk.
+      if result.commitCount == 0, let error = result.failures.first?.error,
+        error.storageError != nil
+      {
+        throw error
+      }
       let text =
         "\(result.rewrittenFileCount) files (\(result.rewrittenBytes) bytes) became "
         + "\(result.addedFileCount) (\(result.addedBytes) bytes), \(result.rowCount) rows"

@@ -133,16 +133,16 @@ import Testing
   @Test func s26AFileThatIsGoneMeanwhileIsAConflictAndNothingChanges() throws {
     let fixture = try MaintenanceFixture()
     let table = try fixture.table().appending(files: 6)
-    let job = try RewriteDataFiles(table)
+    let job = try RewriteDataFiles(
+      table, options: RewriteDataFilesOptions(["partial-progress.enabled": "false"]))
     let plan = try job.plan()
     var removal = table.newCommit()
     removal.overwrite([try #require(table.dataFiles().first)], with: [])
     _ = try removal.commit()
     let before = try table.sortedRows()
     let files = try fixture.files(of: table).filter { $0.hasPrefix("data/") }
-    let result = try job.execute(plan)
-    #expect(result.commitCount == 0 && result.failedFileCount == 6)
-    #expect(result.failures.first?.isConflict == true)
+    let error = #expect(throws: IcebergError.self) { try job.execute(plan) }
+    #expect(error?.kind == .validationFailed)
     #expect(try table.sortedRows() == before)
     // And what was written for nothing is gone.
     #expect(try fixture.files(of: table).filter { $0.hasPrefix("data/") } == files)
@@ -165,8 +165,99 @@ import Testing
     _ = try removal.commit()
     let before = try table.sortedRows()
     let result = try job.execute(plan)
-    #expect(result.commitCount == 2 && result.failures.count == 1)
+    #expect(result.commitCount == 2 && result.failures.isEmpty && result.replannedGroupCount == 1)
+    // One file is left of the group that was changed: not worth a rewrite.
+    #expect(result.rewrittenFileCount == 4)
     #expect(try table.sortedRows() == before)
+  }
+
+  @Test func whatAConflictInvalidatedIsPlannedAgainOnTheNewHead() throws {
+    let fixture = try MaintenanceFixture()
+    let table = try fixture.table().appending(files: 12)
+    let job = try RewriteDataFiles(table)
+    let plan = try job.plan()
+    var removal = table.newCommit()
+    removal.overwrite([try #require(table.dataFiles().first)], with: [])
+    _ = try removal.commit()
+    let before = try table.sortedRows()
+    let result = try job.execute(plan)
+    #expect(result.failures.isEmpty && result.replannedGroupCount == 1)
+    // In groups of half the size, so that the next conflict costs less.
+    #expect(result.rewrittenFileCount == 11 && result.addedFileCount == 2)
+    #expect(try table.sortedRows() == before)
+    let files = try fixture.files(of: table).filter { $0.hasPrefix("data/") }
+    #expect(files.count == 12 + 2)
+  }
+
+  /// Somebody deletes rows of every file again and again: what cannot be rewritten is left, the rest is.
+  @Test func somebodyWhoAlwaysChangesAFileHoldsUpItsGroupAlone() throws {
+    let fixture = try MaintenanceFixture()
+    let table = try fixture.table(properties: ["write.delete.mode": "merge-on-read"])
+      .appending(files: 40)
+    var job = try RewriteDataFiles(table)
+    let calls = Lock<Int64>(0)
+    // While a group is read, one more row of the first file goes.
+    job.isStopped = {
+      let call = calls.withLock { value in
+        defer { value += 1 }
+        return value
+      }
+      if call % 3 == 1, call / 3 < 9 {
+        let filter = FilterExpression.comparison("id", .equal, .long(call / 3))
+        do { _ = try table.refresh().deleteRows(where: filter) } catch { Issue.record(error) }
+      }
+      return false
+    }
+    let plan = try job.plan()
+    let result = try job.execute(plan)
+    #expect(result.rewrittenFileCount >= 30, "\(result.json)")
+    #expect(result.failedFileCount <= 10 && result.replannedGroupCount >= 1)
+    let deleted = min(9, (calls.withLock { $0 } + 1) / 3)
+    #expect(try table.sortedRows().count == 400 - Int(deleted))
+  }
+
+  @Test(arguments: [1, 2, 4])
+  func groupsAreRewrittenSideBySide(threadCount: Int) throws {
+    let fixture = try MaintenanceFixture()
+    let table = try fixture.table().appending(files: 24)
+    let size = try #require(table.dataFiles().map(\.fileSizeInBytes).max())
+    var job = try RewriteDataFiles(
+      table,
+      options: RewriteDataFilesOptions([
+        "max-file-group-size-bytes": "\(size * 3)", "min-input-files": "2",
+        "max-concurrent-file-group-rewrites": "3", "partial-progress.max-commits": "4",
+      ]))
+    job.threadCount = threadCount
+    let seen = Seen()
+    let before = try table.sortedRows()
+    let result = try job.execute(job.plan()) { seen.append($0) }
+    #expect(result.rewrittenFileCount == 24 && result.addedFileCount == 8)
+    #expect(result.commitCount == 4 && result.failures.isEmpty)
+    #expect(seen.values.map(\.filesDone) == Array(1...24))
+    #expect(try table.sortedRows() == before)
+  }
+
+  @Test func aRewriteThatIsStoppedKeepsWhatItFinishedAndReportsTheRest() throws {
+    let fixture = try MaintenanceFixture()
+    let table = try fixture.table().appending(files: 12)
+    let size = try #require(table.dataFiles().map(\.fileSizeInBytes).max())
+    var job = try RewriteDataFiles(
+      table,
+      options: RewriteDataFilesOptions([
+        "max-file-group-size-bytes": "\(size * 3)", "min-input-files": "2",
+        "max-concurrent-file-group-rewrites": "1",
+      ]))
+    let seen = Seen()
+    job.isStopped = { (seen.values.last?.filesDone ?? 0) >= 6 }
+    let before = try table.sortedRows()
+    let result = try job.execute(job.plan()) { seen.append($0) }
+    #expect(result.rewrittenFileCount + result.failedFileCount == 12)
+    #expect(result.rewrittenFileCount >= 3 && result.failedFileCount >= 6, "\(result.json)")
+    #expect(result.failures.allSatisfy { $0.error.kind == .cancelled })
+    #expect(try table.sortedRows() == before)
+    // Nothing is left of what was not finished.
+    let data = try fixture.files(of: table).filter { $0.hasPrefix("data/") }
+    #expect(data.count == 12 + result.addedFileCount)
   }
 
   @Test func withoutPartialProgressAConflictThrows() throws {
@@ -311,11 +402,17 @@ import Testing
     let plan = try job.plan()
     fixture.clock.advance(milliseconds: 1000)
     table = try table.appending([900])
+    var alone = try RewriteDataFiles(
+      table, options: RewriteDataFilesOptions(["partial-progress.enabled": "false"]))
+    alone.commitOptions = job.commitOptions
     var expiry = table.newCommit()
     expiry.removeSnapshots(table.metadata.snapshots.dropLast().map(\.snapshotID))
     _ = try expiry.commit()
+    let error = #expect(throws: IcebergError.self) { try alone.execute(plan) }
+    #expect(error?.kind == .validationFailed)
+    // With partial progress it is planned again.
     let result = try job.execute(plan)
-    #expect(result.failures.first?.isConflict == true)
+    #expect(result.failures.isEmpty && result.replannedGroupCount == 1)
     #expect(try table.sortedRows().count == 61)
   }
 }

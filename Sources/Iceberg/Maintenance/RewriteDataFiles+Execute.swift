@@ -1,21 +1,17 @@
-import Columnar
+import Storage
 
 extension RewriteDataFiles {
-  /// A group's new files, written but not committed.
-  private struct Written {
-    var group: RewriteFileGroup
-    var removed: [DataFile]
-    var added: [DataFile]
-    var removedRowCount: Int64
-  }
-
-  /// Does what the plan says, group by group.
+  /// Does what the plan says, several groups at a time (`max-concurrent-file-group-rewrites`, as many as there are
+  /// processors at most).
   ///
-  /// With partial progress (the default) a group that fails, or that somebody else changed
-  /// meanwhile, is left as it was and reported, and the others are committed. Without it there is one
-  /// commit at the end, and any failure ends the job with nothing changed.
+  /// With partial progress (the default) a group that fails is left as it was and reported, and the others are
+  /// committed. A group whose files somebody else changed meanwhile is planned again on the table as it is then, in
+  /// smaller groups, a few times; other groups are not touched by that. A commit that only comes second is tried again
+  /// for long, so that a busy writer does not keep a rewrite out. Without partial progress there is one commit at the
+  /// end, and any failure ends the job with nothing changed.
   ///
-  /// Memory: a few batches for each thread, and the row group that the writer has open.
+  /// Memory: for each group that is rewritten at a time a few batches for each thread, and the row group that
+  /// its writer has open.
   ///
   /// - Throws: without partial progress, whatever made the job fail; its files are removed, unless
   ///   the commit's outcome is unknown.
@@ -23,48 +19,75 @@ extension RewriteDataFiles {
     _ plan: RewriteDataFilesPlan, progress: MaintenanceProgress.Report? = nil
   ) throws(IcebergError) -> RewriteDataFilesResult {
     var result = RewriteDataFilesResult(table: plan.table)
-    let groups = plan.files.groups
-    guard let start = plan.startingSnapshot, !groups.isEmpty else { return result }
-    var state = MaintenanceProgress(
-      filesDone: 0, filesTotal: plan.files.fileCount, bytesDone: 0,
-      bytesTotal: plan.files.sizeBytes)
-    let groupsPerCommit = groupsPerCommit(groups.count)
+    guard plan.startingSnapshot != nil, !plan.files.groups.isEmpty else { return result }
+    let meter = ProgressMeter(plan.files, progress)
     var failedCommits: Int64 = 0
-    var waiting: [Written] = []
-    for (index, group) in groups.enumerated() {
-      do {
-        waiting.append(
-          try rewrite(group, plan) { file in
-            state.filesDone += 1
-            state.bytesDone = state.bytesDone.addingSaturated(file.fileSizeInBytes)
-            progress?(state)
-          })
-      } catch {
-        guard options.isPartialProgressEnabled else {
-          remove(waiting, plan)
-          throw error
-        }
-        result.failures.append(.init(group: group, error: error))
+    var work = plan.files.groups.map { Work(group: $0, plan: plan) }
+    // What is planned anew is of another version of the table, and committed on its own.
+    var groupsPerCommit = groupsPerCommit(work.count)
+    while !work.isEmpty {
+      var again: [Work] = []
+      var waiting: [Written] = []
+      let queue = GroupQueue(work, threadCount: concurrentGroups(work.count)) { work in
+        Result { () throws(IcebergError) in try rewrite(work, meter) }
       }
-      guard !waiting.isEmpty else { continue }
-      if waiting.count == groupsPerCommit || index == groups.count - 1 {
-        failedCommits += try commit(waiting, start, plan, &result)
+      defer { queue.stop() }
+      var notTakenError = stopped
+      while let (one, outcome) = try queue.next() {
+        switch outcome {
+        case .success(let written): waiting.append(written)
+        case .failure(let error):
+          guard options.isPartialProgressEnabled else {
+            queue.stop()
+            remove(waiting + queue.leftovers())
+            throw error
+          }
+          result.failures.append(.init(group: one.group, error: error))
+          // On a disk that is full or not writable the others would fail, too.
+          if error.storageError?.kind == .full || error.storageError?.kind == .readOnly {
+            queue.stop()
+            notTakenError = error
+          }
+        }
+        guard waiting.count >= groupsPerCommit || (queue.isDone && !waiting.isEmpty) else {
+          continue
+        }
+        let committed = waiting
         waiting = []
+        failedCommits += try commit(committed, &result, &again)
         let isOver = failedCommits > options.partialProgressMaxFailedCommits
-        if isOver || result.unknownCommit != nil {
-          let error = IcebergError(
-            .cancelled,
-            isOver ? "\(failedCommits) commits failed" : "whether a commit happened is not known")
-          result.failures += groups[(index + 1)...].map { .init(group: $0, error: error) }
-          return result
-        }
+        if isOver || result.unknownCommit != nil { return giveUp(queue, again, result, isOver) }
       }
+      if !waiting.isEmpty { failedCommits += try commit(waiting, &result, &again) }
+      for left in queue.notTaken() {
+        result.failures.append(.init(group: left.group, error: notTakenError))
+      }
+      work = again
+      groupsPerCommit = 1
     }
     return result
   }
 
-  private var stopped: IcebergError {
-    IcebergError(.cancelled, "the rewrite was stopped before it came to its end")
+  /// Ends the job in the middle: what is finished is removed, what was not begun is reported.
+  private func giveUp(
+    _ queue: GroupQueue, _ again: [Work], _ result: RewriteDataFilesResult, _ isOver: Bool
+  ) -> RewriteDataFilesResult {
+    queue.stop()
+    let finished = queue.leftovers()
+    remove(finished)
+    let error = IcebergError(
+      .cancelled,
+      isOver ? "too many commits failed" : "whether a commit happened is not known")
+    var result = result
+    for work in finished.map(\.work) + queue.notTaken() + again {
+      result.failures.append(.init(group: work.group, error: error))
+    }
+    return result
+  }
+
+  private func concurrentGroups(_ count: Int) -> Int {
+    let wanted = Int(clamping: max(1, options.maxConcurrentFileGroupRewrites))
+    return min(wanted, max(1, threadCount), count)
   }
 
   private func groupsPerCommit(_ count: Int) -> Int {
@@ -73,106 +96,32 @@ extension RewriteDataFiles {
     return (count + min(commits, count) - 1) / min(commits, count)
   }
 
-  private func remove(_ written: [Written], _ plan: RewriteDataFilesPlan) {
-    plan.table.io.deleteAll(written.flatMap { $0.added.map(\.path) })
-  }
-}
-
-// Rewriting.
-extension RewriteDataFiles {
-  private func rewrite(
-    _ group: RewriteFileGroup, _ plan: RewriteDataFilesPlan, done: (DataFile) -> Void
-  ) throws(IcebergError) -> Written {
-    var writing = DataFileWriter.Options()
-    writing.targetFileSizeBytes = min(group.inputSplitSizeBytes, group.maxOutputFileSizeBytes)
-    // Rows stay the same rows: they take their ids along.
-    writing.writesRowLineage = plan.table.metadata.formatVersion >= 3
-    let writer = try DataFileWriter(plan.table, options: writing)
-    do throws(IcebergError) {
-      var read: Int64 = 0
-      var removedRows: Int64 = 0
-      let tasks = try tasks(of: group, plan)
-      let rows = try ReadAheadScan(scan(plan.table), tasks, threadCount: threadCount)
-      while let event = try rows.next() {
-        if isStopped() { throw stopped }
-        switch event {
-        case .batch(let batch): try writer.write(batch)
-        case .end(let files):
-          for (task, rowCount) in files {
-            try check(task, rowCount)
-            read = read.addingSaturated(rowCount)
-            removedRows = removedRows.addingSaturated(task.dataFile.recordCount - rowCount)
-            done(task.dataFile)
-          }
-        }
-      }
-      let added = try writer.finish()
-      let written = added.reduce(Int64(0)) { $0.addingSaturated($1.recordCount) }
-      guard written == read else {
-        throw IcebergError(
-          .validationFailed, "\(read) rows were read but \(written) written: nothing is committed")
-      }
-      return Written(
-        group: group, removed: tasks.map(\.dataFile), added: added, removedRowCount: removedRows)
-    } catch {
-      writer.abandon()
-      throw error
-    }
+  func remove(_ written: [Written]) {
+    for one in written { one.work.plan.table.io.deleteAll(one.added.map(\.path)) }
   }
 
-  /// From the oldest to the newest, so that rows keep the order in which they came.
-  private func tasks(
-    of group: RewriteFileGroup, _ plan: RewriteDataFilesPlan
-  ) throws(IcebergError) -> [FileScanTask] {
-    var tasks: [FileScanTask] = []
-    for file in group.files {
-      guard let task = plan.tasks[file.path] else {
-        throw IcebergError(.invalidArgument, "'\(file.path)' is not of this plan's table")
-      }
-      tasks.append(task)
-    }
-    return tasks.enumerated()
-      .sorted {
-        ($0.element.sequenceNumber, $0.offset) < ($1.element.sequenceNumber, $1.offset)
-      }
-      .map(\.element)
-  }
-
-  private func scan(_ table: Table) -> TableScan {
-    var scan = table.newScan()
-    if table.metadata.formatVersion >= 3 { scan.columns = scan.columnsWithLineage }
-    return scan
-  }
-
-  /// Throws when a file had fewer rows than its metadata and its deletes allow.
-  private func check(_ task: FileScanTask, _ count: Int64) throws(IcebergError) {
-    let file = task.dataFile
-    let missing = file.recordCount - count
-    let byPosition = task.deletes.filter { $0.dataFile.content == .positionDeletes }
-    var mostDeleted = byPosition.reduce(Int64(0)) { $0.addingSaturated($1.dataFile.recordCount) }
-    // How many rows an equality delete removes cannot be told from outside.
-    if byPosition.count < task.deletes.count { mostDeleted = .max }
-    guard missing >= 0, missing <= mostDeleted else {
-      throw IcebergError(
-        .validationFailed,
-        "the table says that '\(file.path)' has \(file.recordCount) rows, of which \(count) were "
-          + "read: nothing is committed")
-    }
+  var stopped: IcebergError {
+    IcebergError(.cancelled, "the rewrite was stopped before it came to its end")
   }
 }
 
 // Committing.
 extension RewriteDataFiles {
+  /// How often a group is planned again because others changed its files.
+  private static let replanLimit = 3
+  /// Further attempts at a commit that only came second, unless somebody says otherwise.
+  private static let patience = 100
+
   /// Commits groups together; if the table's state forbids that, each alone, so that one group that
   /// somebody changed does not hold up the others.
   ///
-  /// - Returns: how many commits failed.
+  /// - Parameter again: gets what is to be rewritten anew.
+  /// - Returns: how many commits failed for good.
   private func commit(
-    _ written: [Written], _ start: Snapshot, _ plan: RewriteDataFilesPlan,
-    _ result: inout RewriteDataFilesResult
+    _ written: [Written], _ result: inout RewriteDataFilesResult, _ again: inout [Work]
   ) throws(IcebergError) -> Int64 {
     do {
-      try commitOnce(written, start, plan, &result)
+      try commitOnce(written, &result)
       return 0
     } catch {
       if error.kind == .commitStateUnknown {
@@ -181,35 +130,63 @@ extension RewriteDataFiles {
         return 1
       }
       guard options.isPartialProgressEnabled else {
-        remove(written, plan)
+        remove(written)
         throw error
       }
       guard written.count > 1, error.kind == .validationFailed else {
-        remove(written, plan)
-        result.failures += written.map { .init(group: $0.group, error: error) }
-        return 1
+        remove(written)
+        var failed: Int64 = 0
+        for one in written where try !replan(one.work, after: error, &again, &result) {
+          result.failures.append(.init(group: one.work.group, error: error))
+          failed = 1
+        }
+        return failed
       }
     }
-    var failed: Int64 = 1
+    var failed: Int64 = 0
     for (index, one) in written.enumerated() {
-      failed += try commit([one], start, plan, &result)
+      failed += try commit([one], &result, &again)
       guard result.unknownCommit == nil else {
-        remove(Array(written[(index + 1)...]), plan)
+        remove(Array(written[(index + 1)...]))
         break
       }
     }
     return failed
   }
 
-  private func commitOnce(
-    _ written: [Written], _ start: Snapshot, _ plan: RewriteDataFilesPlan,
+  /// Plans a group anew whose files somebody else changed.
+  ///
+  /// - Returns: whether the group is dealt with: planned again, or nothing of it is worth a rewrite any more.
+  private func replan(
+    _ work: Work, after error: IcebergError, _ again: inout [Work],
     _ result: inout RewriteDataFilesResult
+  ) throws(IcebergError) -> Bool {
+    guard error.kind == .validationFailed, work.replanCount < Self.replanLimit, !isStopped() else {
+      return false
+    }
+    let paths = Set(work.group.files.map(\.path))
+    // In halves: what somebody changes again and again then holds up less and less.
+    let half = max(options.minInputFiles, Int64(work.group.files.count + 1) / 2)
+    let fresh: RewriteDataFilesPlan
+    do throws(IcebergError) { fresh = try plan(only: paths, filesPerGroup: half) } catch {
+      return false
+    }
+    result.replannedGroupCount += 1
+    again += fresh.files.groups.map {
+      Work(group: $0, plan: fresh, replanCount: work.replanCount + 1)
+    }
+    return true
+  }
+
+  private func commitOnce(
+    _ written: [Written], _ result: inout RewriteDataFilesResult
   ) throws(IcebergError) {
+    guard let plan = written.first?.work.plan, let start = plan.startingSnapshot else { return }
     let removed = written.flatMap(\.removed)
     let added = written.flatMap(\.added)
     let removedRows = written.reduce(Int64(0)) { $0.addingSaturated($1.removedRowCount) }
     var commit = plan.table.newCommit()
-    commit.options = commitOptions
+    commit.options = patientOptions(plan.table)
     commit.summaryProperties = summaryProperties
     commit.replace(
       removed, with: added, startingSnapshotID: start.snapshotID,
@@ -227,5 +204,15 @@ extension RewriteDataFiles {
       result.addedBytes = result.addedBytes.addingSaturated(file.fileSizeInBytes)
       result.rowCount = result.rowCount.addingSaturated(file.recordCount)
     }
+  }
+
+  /// Minutes of work are not thrown away because a writer that commits all the time was first a few times.
+  private func patientOptions(_ table: Table) -> CommitOptions {
+    var options = commitOptions
+    if options.retryCount == nil, table.properties["commit.retry.num-retries"] == nil {
+      options.retryCount = Self.patience
+      options.maximumWaitMilliseconds = options.maximumWaitMilliseconds ?? 1000
+    }
+    return options
   }
 }

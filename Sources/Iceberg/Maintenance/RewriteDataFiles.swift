@@ -18,7 +18,7 @@ public struct RewriteDataFiles: Sendable {
   public var summaryProperties = RewriteDataFiles.defaultSummaryProperties
   /// How commits go about conflicts.
   public var commitOptions = CommitOptions()
-  /// Threads that decode, besides the caller's, which encodes.
+  /// Threads that decode a group, and groups that are rewritten at a time if the options allow so many.
   public var threadCount = RewriteDataFiles.defaultThreadCount
   /// As many as there are processors, four at most: more only wait for the one that encodes.
   public static let defaultThreadCount = min(4, Processors.count)
@@ -36,6 +36,13 @@ public struct RewriteDataFiles: Sendable {
 
   /// Chooses files of the table as it is now, which the catalog says, not the caller's handle.
   public func plan() throws(IcebergError) -> RewriteDataFilesPlan {
+    try plan(only: nil, filesPerGroup: .max)
+  }
+
+  /// The same for some files of the table, in groups of at most so many files.
+  func plan(
+    only paths: Set<String>?, filesPerGroup: Int64
+  ) throws(IcebergError) -> RewriteDataFilesPlan {
     let head = try table.refresh()
     guard head.metadata.formatVersion >= 2 || head.metadata.currentSnapshot == nil else {
       throw IcebergError(
@@ -46,7 +53,7 @@ public struct RewriteDataFiles: Sendable {
     let planned = try scan.planFiles()
     var tasks: [String: FileScanTask] = [:]
     var candidates: [RewriteCandidate] = []
-    for task in planned.tasks {
+    for task in planned.tasks where paths?.contains(task.dataFile.path) ?? true {
       // The same path twice would be a damaged table; rewriting it would hide that.
       guard tasks.updateValue(task, forKey: task.dataFile.path) == nil else {
         throw IcebergError(
@@ -54,6 +61,8 @@ public struct RewriteDataFiles: Sendable {
       }
       candidates.append(RewriteCandidate(task))
     }
+    var options = options
+    options.maxFileGroupInputFiles = min(options.maxFileGroupInputFiles, filesPerGroup)
     let files = try BinPackPlanner(options).plan(
       candidates, outputSpecID: head.metadata.defaultSpecID)
     return RewriteDataFilesPlan(
@@ -103,6 +112,8 @@ public struct RewriteDataFilesResult: Sendable {
   /// Rows left out because delete files had removed them.
   public var removedRowCount: Int64 = 0
   public var commitCount = 0
+  /// Groups that were planned again because somebody else had changed their files.
+  public var replannedGroupCount = 0
   public var failures: [Failure] = []
   /// A commit's outcome is not known: nothing that it wrote was removed.
   public var unknownCommit: IcebergError?
@@ -117,7 +128,9 @@ public struct RewriteDataFilesResult: Sendable {
       "rewritten-bytes": .integer(rewrittenBytes),
       "added-files": .integer(Int64(addedFileCount)), "added-bytes": .integer(addedBytes),
       "rows": .integer(rowCount), "removed-rows": .integer(removedRowCount),
-      "commits": .integer(Int64(commitCount)), "failed-files": .integer(Int64(failedFileCount)),
+      "commits": .integer(Int64(commitCount)),
+      "replanned-groups": .integer(Int64(replannedGroupCount)),
+      "failed-files": .integer(Int64(failedFileCount)),
       "failures": .array(failures.map { .string($0.error.description) }),
       "unknown-commit": unknownCommit.map { .string($0.description) } ?? .null,
     ]
