@@ -66,7 +66,8 @@ import Testing
     #expect(try refusal(embedding) { $0.set(1, .list([.float(1)])) }.contains("list of 1"))
     #expect(
       try refusal(.decimal(precision: 2, scale: 0)) { $0.set(1, unscaled: 100) }.contains("100"))
-    #expect(try refusal(.uuid) { $0.set(1, [1, 2] as [UInt8]) } == "g:f: a uuid has 16 bytes, not 2")
+    #expect(
+      try refusal(.uuid) { $0.set(1, [1, 2] as [UInt8]) } == "g:f: a uuid has 16 bytes, not 2")
     #expect(try refusal(.binary) { $0.set(1, FeatureValue.uuid([])) }.contains("is binary"))
     #expect(try refusal(.long) { $0.set(2, 1) }.contains("no feature at 2"))
     #expect(try refusal(.long) { $0.set(-1, true) }.contains("no feature at -1"))
