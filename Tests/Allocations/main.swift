@@ -21,13 +21,6 @@ guard let directory = words.first, words.dropFirst() == [] || words.dropFirst() 
 else {
   fail("usage: allocations DIRECTORY [--check]")
 }
-/// By case and features.
-var counts: [String: [Int: Double]] = [:]
-
-func show(_ name: String, _ features: Int, _ count: Double) {
-  print(name, features, count)
-  counts[name, default: [:]][features] = count
-}
 
 let types: [FeatureType] = [
   .double, .string, .long, .list(element: .float, dimension: 4), .boolean, .int,
@@ -65,7 +58,9 @@ func read(_ record: OnlineRecord, _ count: Int, _ floats: inout MutableSpan<Floa
 }
 
 /// The least that ten runs took, after some that do not count: what else happens in the process only adds.
-func report(_ name: String, _ count: Int, times: Int = 20, _ body: () throws -> Void) rethrows {
+func report(_ name: String, _ count: Int, times: Int = 20, _ body: () throws -> Void) rethrows
+  -> Double
+{
   for _ in 0..<times { try body() }
   var least = UInt.max
   for _ in 0..<10 {
@@ -73,10 +68,13 @@ func report(_ name: String, _ count: Int, times: Int = 20, _ body: () throws -> 
     for _ in 0..<times { try body() }
     least = min(least, allocation_count() - before)
   }
-  show(name, count, Double(least) / Double(times))
+  print(name, count, Double(least) / Double(times))
+  return Double(least) / Double(times)
 }
 
-func reportTasks(_ name: String, _ count: Int, _ body: () async throws -> Void) async rethrows {
+func reportTasks(_ name: String, _ count: Int, _ body: () async throws -> Void) async rethrows
+  -> Double
+{
   for _ in 0..<20 { try await body() }
   var least = UInt.max
   for _ in 0..<20 {
@@ -84,10 +82,13 @@ func reportTasks(_ name: String, _ count: Int, _ body: () async throws -> Void) 
     try await body()
     least = min(least, allocation_count_of_process() - before)
   }
-  show(name, count, Double(least))
+  print(name, count, Double(least))
+  return Double(least)
 }
 
-do {
+/// All cases; what they took by case and features.
+func measure(_ directory: String) async throws -> [String: [Int: Double]] {
+  var counts: [String: [Int: Double]] = [:]
   var options = FeatureStore.Options()
   options.isDurable = false
   options.flushesAutomatically = false
@@ -103,40 +104,45 @@ do {
     let group = try store.online("wide\(count)")
     let key = try group.key("an entity")
     var row = RowWriter(RowLayout(group.definition))
-    report("row", count) {
+    counts["row", default: [:]][count] = report("row", count) {
       row.removeAll()
       fill(&row, count)
     }
-    try report("put", count) { try group.put(key, eventTime: 1) { fill(&$0, count) } }
-    try report("put-if", count) {
+    counts["put", default: [:]][count] = try report("put", count) {
+      try group.put(key, eventTime: 1) { fill(&$0, count) }
+    }
+    counts["put-if", default: [:]][count] = try report("put-if", count) {
       _ = try group.put(key, eventTime: 1, if: .eventTime(1)) { fill(&$0, count) }
     }
-    try report("batch-of-64", count, times: 1) {
+    counts["batch-of-64", default: [:]][count] = try report("batch-of-64", count, times: 1) {
       var batch = group.newBatch()
       for _ in 0..<64 { try batch.put(key, eventTime: 1) { fill(&$0, count) } }
       try group.write(batch)
     }
     var floats = [Float](repeating: 0, count: 4)
-    try report("get", count) {
+    counts["get", default: [:]][count] = try report("get", count) {
       var span = floats.mutableSpan
       let found = try group.withRecord(key) { try read($0, count, &span) }
       guard found == count else { fail("\(found ?? -1) of \(count) features were right") }
     }
     let keys = [EntityKey](repeating: key, count: 100)
-    try report("get-batch-of-100", count, times: 1) {
+    counts["get-batch-of-100", default: [:]][count] = try report(
+      "get-batch-of-100", count, times: 1
+    ) {
       var span = floats.mutableSpan
       var found = 0
       try group.withRecords(keys) { found += try read($1, count, &span) }
       guard found == 100 * count else { fail("\(found) of \(100 * count) features were right") }
     }
-    try await reportTasks("put-async", count) {
+    counts["put-async", default: [:]][count] = try await reportTasks("put-async", count) {
       try await group.put(key, eventTime: 1) { fill(&$0, count) }
     }
   }
   try store.close()
-} catch { fail("\(error)") }
+  return counts
+}
 
-if words.contains("--check") {
+func check(_ counts: [String: [Int: Double]]) {
   for (name, count) in counts {
     guard let few = count[2], let many = count[62] else { fail("\(name) was not counted twice") }
     // What grows doubles, so its cost is the logarithm of what 62 features take more than 2.
@@ -145,3 +151,8 @@ if words.contains("--check") {
   }
   guard counts["get"] == [2: 0, 62: 0] else { fail("a get allocates") }
 }
+
+do {
+  let counts = try await measure(directory)
+  if words.contains("--check") { check(counts) }
+} catch { fail("\(error)") }
