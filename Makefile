@@ -28,6 +28,8 @@ test:
 	swift test --skip-build
 	swift build -c release --product simulate $(SWIFT_FLAGS)
 	.build/release/simulate --length 3 --outcomes 8 --at-least 100000
+	swift build -c release --product allocations $(SWIFT_FLAGS)
+	rm -rf .build/allocations && .build/release/allocations .build/allocations --check
 	scripts/properties 2000000
 	scripts/fuzz --executions 1000000 --seconds 20
 

@@ -75,7 +75,7 @@ let package = Package(
       ]),
     .executableTarget(
       name: "fstore",
-      dependencies: ["FeatureStore", "FeatureModel", "Iceberg", "JSON"],
+      dependencies: ["FeatureStore", "FeatureModel", "Iceberg", "JSON", "OnlineStore"],
       swiftSettings: swiftSettings),
 
     .target(
@@ -95,6 +95,11 @@ let package = Package(
         "WriteAheadLog",
       ],
       path: "Tests/Properties", swiftSettings: testSettings),
+    .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
+    .executableTarget(
+      name: "allocations",
+      dependencies: ["CAllocationCount", "FeatureModel", "FeatureStore", "OnlineStore"],
+      path: "Tests/Allocations", swiftSettings: testSettings),
     tests("JSONTests", ["JSON"]),
     tests("ColumnarTests", ["Columnar", "TestSupport"]),
     tests("FeatureModelTests", ["FeatureModel", "Columnar", "TestSupport"]),

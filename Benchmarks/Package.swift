@@ -22,7 +22,8 @@ let package = Package(
     .executableTarget(
       name: "online-benchmark",
       dependencies: [
-        .product(name: "OnlineStore", package: "fstore"), "CRocksDB", "CLMDB", "CSQLitePeer",
+        .product(name: "OnlineStore", package: "fstore"),
+        .product(name: "FeatureStore", package: "fstore"), "CRocksDB", "CLMDB", "CSQLitePeer",
         "CFlatIndex",
       ],
       path: "online/Sources", swiftSettings: settings),

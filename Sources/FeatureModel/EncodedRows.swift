@@ -33,6 +33,11 @@ public struct EncodedRows: Sendable {
     }
   }
 
+  /// What some of the rows take.
+  public func sizeBytes(_ rows: Range<Int>) -> Int {
+    offsets[rows.upperBound] - offsets[rows.lowerBound]
+  }
+
   /// A copy of one row.
   public func array(_ index: Int) -> [UInt8] { Array(bytes[offsets[index]..<offsets[index + 1]]) }
 
@@ -45,6 +50,12 @@ public struct EncodedRows: Sendable {
   public mutating func append(_ row: [UInt8]) {
     bytes += row
     offsets.append(bytes.count)
+  }
+
+  /// Makes room for so many bytes in so many rows.
+  public mutating func reserveCapacity(rowCount: Int, sizeBytes: Int) {
+    offsets.reserveCapacity(offsets.count + rowCount)
+    bytes.reserveCapacity(bytes.count + sizeBytes)
   }
 
   public mutating func removeAll() {

@@ -79,6 +79,17 @@ public struct FeatureGroup: Hashable, Sendable {
     try validate()
   }
 
+  /// The offline column for records that expire by themselves. A reserved name, but for the groups that had
+  /// a column of that name before it was.
+  public static let expiryName = "expires_at"
+
+  /// Whether the offline table has that column, so that records may expire by themselves: not in a group
+  /// with a column of its own of that name.
+  public var hasExpiryColumn: Bool {
+    let own = recordIdentifiers.map(\.name) + [eventTimeName] + features.map(\.name)
+    return !own.contains { $0.lowercased() == Self.expiryName }
+  }
+
   /// The most columns that one group may have.
   public static let maximumColumnCount = 10_000
 

@@ -2,7 +2,8 @@
 public enum Name {
   public static let maximumUTF8Count = 64
 
-  /// Columns that every offline table has beyond the user's own.
+  /// Columns that every offline table has beyond the user's own. `FeatureGroup.expiryName` is refused too, for
+  /// new columns.
   public static let reserved: Set<String> = ["write_time", "is_deleted", "lsn"]
 
   /// Throws `.invalidName`, saying what is allowed, unless `name` is `[A-Za-z_][A-Za-z0-9_]*` of at

@@ -112,6 +112,17 @@ public struct RowReader: Sendable {
     return count
   }
 
+  /// Adds the feature's value to the column that the builder makes.
+  ///
+  /// - Precondition: the builder has the feature's type.
+  public func append(
+    _ index: Int, of row: RawSpan, to builder: inout ValueColumnBuilder
+  ) throws(FeatureModelError) {
+    require(index, builder.type == features[index].type)
+    guard let slot = try slot(index, row) else { return builder.appendNull() }
+    try builder.append(row, slot: slot)
+  }
+
   /// Any feature as a value; allocates for strings, binary, uuids and lists.
   public func value(_ index: Int, in row: RawSpan) throws(FeatureModelError) -> FeatureValue {
     let type = features[index].type

@@ -49,11 +49,14 @@ extension FeatureStore {
   public func get(
     _ groupName: String, keys: RecordBatch, features: [String]? = nil
   ) throws(FeatureStoreError) -> FeatureBatch {
-    let group = try group(groupName)
-    let references = (features ?? group.features.map(\.name)).map {
-      FeatureReference(group: groupName, feature: $0)
-    }
-    return try answers(references, [group], keys)
+    try reader(groupName, keys, features).readAll()
+  }
+
+  /// The same for tasks: lets others run after every 1024 keys.
+  nonisolated(nonsending) public func get(
+    _ groupName: String, keys: RecordBatch, features: [String]? = nil
+  ) async throws(FeatureStoreError) -> FeatureBatch {
+    try await reader(groupName, keys, features).readAll()
   }
 
   /// The features of a view, of all its groups, for many rows of identifiers in one call.
@@ -63,100 +66,36 @@ extension FeatureStore {
   public func getFeatures(
     _ viewName: String, keys: RecordBatch
   ) throws(FeatureStoreError) -> FeatureBatch {
-    let view = try view(viewName)
+    try reader(ofView: viewName, keys).readAll()
+  }
+
+  /// The same for tasks: lets others run after every 1024 keys of each group.
+  nonisolated(nonsending) public func getFeatures(
+    _ viewName: String, keys: RecordBatch
+  ) async throws(FeatureStoreError) -> FeatureBatch {
+    try await reader(ofView: viewName, keys).readAll()
+  }
+
+  private func reader(
+    _ groupName: String, _ keys: RecordBatch, _ features: [String]?
+  ) throws(FeatureStoreError) -> FeatureBatchReader {
+    let group = try group(groupName)
+    let references = (features ?? group.features.map(\.name)).map {
+      FeatureReference(group: groupName, feature: $0)
+    }
+    return try FeatureBatchReader(self, references, [group], keys)
+  }
+
+  private func reader(
+    ofView name: String, _ keys: RecordBatch
+  ) throws(FeatureStoreError) -> FeatureBatchReader {
+    let view = try view(name)
     var groups: [FeatureGroup] = []
     for name in view.groups { groups.append(try group(name)) }
-    return try answers(view.features, groups, keys)
+    return try FeatureBatchReader(self, view.features, groups, keys)
   }
 
-  private func answers(
-    _ references: [FeatureReference], _ groups: [FeatureGroup], _ keys: RecordBatch
-  ) throws(FeatureStoreError) -> FeatureBatch {
-    let known = groups.flatMap { $0.recordIdentifiers.map(\.name) }
-    for field in keys.schema.fields where !known.contains(field.name) {
-      throw Registry.unknown("record identifier", field.name, among: known)
-    }
-    var columns: [Column?] = Array(repeating: nil, count: references.count)
-    var facts: [FeatureBatch.Group] = []
-    for group in groups {
-      let wanted = references.indices.filter { references[$0].group == group.name }
-      var indices: [Int] = []
-      do {
-        for index in wanted { indices.append(try group.featureIndex(references[index].feature)) }
-      } catch { throw FeatureStoreError(error) }
-      let answer = try answer(group, keys, features: indices)
-      for (index, column) in zip(wanted, answer.columns) { columns[index] = column }
-      facts.append(answer.facts)
-    }
-    let found = columns.compactMap(\.self)
-    let fields = zip(references, found).map { Field($0.outputName, $1.type) }
-    return FeatureBatch(
-      features: RecordBatch(schema: Schema(fields), columns: found, rowCount: keys.rowCount),
-      groups: facts)
-  }
-
-  private func answer(
-    _ group: FeatureGroup, _ keys: RecordBatch, features: [Int]
-  ) throws(FeatureStoreError) -> (columns: [Column], facts: FeatureBatch.Group) {
-    try requireOnline(group)
-    let encoded = try encodedKeys(group, keys)
-    var facts = Facts()
-    var rows = EncodedRows()
-    let now = clock.nowMicroseconds()
-    // Features may have been added since the definition was looked up.
-    var hasNewerRows = false
-    /// Keys that nothing was written for are not shown.
-    func appendMissing(upTo index: Int) {
-      while facts.statuses.count < index {
-        facts.appendMissing()
-        rows.append([])
-      }
-    }
-    do {
-      let log = try log(for: "read online")
-      try log.withRecords(groupID: group.id, keys: encoded) { index, record in
-        appendMissing(upTo: index)
-        let status = FeatureAnswer.Status(record, group, now: now)
-        facts.append(record, status)
-        hasNewerRows = hasNewerRows || record.schemaVersion > group.version
-        if status == .present { rows.append(record.row) } else { rows.append([]) }
-      }
-      appendMissing(upTo: keys.rowCount)
-      let decoded = try RowCodec(group).decode(
-        rows, isPresent: facts.statuses.map { $0 == .present }, acceptsNewerRows: hasNewerRows)
-      return (features.map { decoded[$0] }, facts.finish(group.name))
-    } catch { throw FeatureStoreError(error) }
-  }
-
-  /// What is to be said of each row.
-  private struct Facts {
-    var statuses: [FeatureAnswer.Status] = []
-    private var eventTimes = FixedWidthBuilder(.timestamp(isUTC: true), zero: Int64(0))
-    private var writeTimes = FixedWidthBuilder(.timestamp(isUTC: true), zero: Int64(0))
-    private var lsns = FixedWidthBuilder(.int64, zero: Int64(0))
-
-    mutating func append(_ record: RecordView, _ status: FeatureAnswer.Status) {
-      statuses.append(status)
-      eventTimes.append(record.eventTime)
-      writeTimes.append(record.writeTime)
-      lsns.append(record.lsn)
-    }
-
-    mutating func appendMissing() {
-      statuses.append(.neverWritten)
-      eventTimes.appendNull()
-      writeTimes.appendNull()
-      lsns.appendNull()
-    }
-
-    mutating func finish(_ name: String) -> FeatureBatch.Group {
-      FeatureBatch.Group(
-        name: name, statuses: statuses, eventTimes: eventTimes.finish(),
-        writeTimes: writeTimes.finish(), lsns: lsns.finish())
-    }
-  }
-
-  private func encodedKeys(
+  func encodedKeys(
     _ group: FeatureGroup, _ keys: RecordBatch
   ) throws(FeatureStoreError) -> EncodedRows {
     var columns: [Column] = []

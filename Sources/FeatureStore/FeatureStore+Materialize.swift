@@ -79,7 +79,7 @@ private struct Materialization {
     try work.leaveOutWhatAnswers()
     let columns =
       keys + system + [OfflineTables.writeTime, OfflineTables.isDeleted]
-      + group.features.map(\.name)
+      + group.features.map(\.name) + (hasExpiry ? [OfflineTables.expiresAt] : [])
     if !work.newest.isEmpty {
       try forEachBatch(columns, read) { try work.bring($0) }
     }
@@ -96,6 +96,10 @@ private struct Materialization {
       while let batch = try batches.next() { try body(batch) }
       read(task.dataFile.fileSizeInBytes)
     }
+  }
+
+  private var hasExpiry: Bool {
+    group.hasExpiryColumn && table.schema.field(named: OfflineTables.expiresAt) != nil
   }
 
   private var keyCount: Int { group.recordIdentifiers.count }
@@ -135,8 +139,10 @@ private struct Materialization {
     let (encoded, orders) = keys(batch)
     let wanted = orders.indices.filter { newest[encoded.array($0)] == orders[$0] }
     guard !wanted.isEmpty else { return }
+    let rest = batch.columns[(keyCount + 4)...]
     let rows = RowCodec(group).encode(
-      batch.columns[(keyCount + 4)...], rowCount: batch.rowCount)
+      rest.prefix(group.features.count), rowCount: batch.rowCount)
+    let expiries = hasExpiry ? rest.last : nil
     let (timeColumn, flags) = (batch.columns[keyCount + 2], batch.columns[keyCount + 3])
     let writeTimes = timeColumn.values(as: Int64.self)
     var entries: [LogEntry] = []
@@ -146,7 +152,8 @@ private struct Materialization {
         LogEntry(
           isDeleted ? .tombstone : .put, groupID: group.id, schemaVersion: group.version,
           eventTime: orders[row].eventTime, writeTime: writeTimes[row],
-          originalLSN: orders[row].lsn, key: encoded.array(row),
+          originalLSN: orders[row].lsn, expiresAt: expiries.flatMap { Self.time($0, row) },
+          key: encoded.array(row),
           row: isDeleted ? [] : rows.array(row)))
       if entries.count == FeatureStore.maximumBatchRows {
         _ = try log.append(entries)
@@ -155,5 +162,9 @@ private struct Materialization {
     }
     if !entries.isEmpty { _ = try log.append(entries) }
     report.broughtCount += wanted.count
+  }
+
+  private static func time(_ column: Column, _ row: Int) -> Int64? {
+    column.isNull(row) ? nil : column.values(as: Int64.self)[row]
   }
 }

@@ -47,7 +47,7 @@ extension FeatureStore {
     }
   }
 
-  private func answers(
+  func answers(
     _ references: [FeatureReference], _ group: FeatureGroup, _ key: [UInt8]
   ) throws(FeatureStoreError) -> [FeatureAnswer] {
     try requireOnline(group)

@@ -1,7 +1,7 @@
 internal import Columnar
 internal import FeatureModel
 internal import FileFormats
-internal import OnlineStore
+public import OnlineStore
 internal import Storage
 
 // Writing records. Every one goes through the log; what a call returned is on disk.
@@ -10,19 +10,50 @@ extension FeatureStore {
   public static let maximumBatchRows = 4096
 
   /// Puts one record, its values as text in the spellings that CSV files use. What is not named is null.
+  /// `OnlineGroup.put` takes typed values.
   ///
   /// Throws `.invalidInput` when the key or the event time is missing or a value does not fit its type,
   /// `.notFound` for an unknown name; then nothing was written.
+  ///
+  /// - Parameter timeToLiveMicroseconds: how long after its event time the record counts, within its group's
+  ///   ttl; nil for as long as that says.
   @discardableResult
   public func put(
-    _ groupName: String, fields: [String: String]
+    _ groupName: String, fields: [String: String], timeToLiveMicroseconds: Int64? = nil
   ) throws(FeatureStoreError) -> PutReceipt {
     let log = try requireWriter("put a record")
+    return try append(try batch(groupName, fields, timeToLiveMicroseconds), to: log)
+  }
+
+  /// Puts one record if the condition holds for what answers for its key, and says what became of it.
+  public func put(
+    _ groupName: String, fields: [String: String], timeToLiveMicroseconds: Int64? = nil,
+    if condition: WriteCondition
+  ) throws(FeatureStoreError) -> WriteOutcome {
+    let log = try requireWriter("put a record")
+    try requireOnline(try group(groupName))
+    let batch = try batch(groupName, fields, timeToLiveMicroseconds)
+    do {
+      let outcomes = try log.write(batch, if: condition)
+      flusher.noteAppended(bytes: batch.sizeBytes)
+      return outcomes[0]
+    } catch { throw FeatureStoreError(error) }
+  }
+
+  private func batch(
+    _ groupName: String, _ fields: [String: String], _ timeToLive: Int64?
+  ) throws(FeatureStoreError) -> WriteBatch {
     let group = try group(groupName)
     let columns = try columns(group, fields: fields)
     let encoded = RecordEncoder(group).encode(columns, rowCount: 1)
     if let refusal = encoded.refusals.first { throw FeatureStoreError(refusal.error) }
-    return try append(encoded, group, to: log)
+    if let timeToLive {
+      guard timeToLive >= 0 else {
+        throw FeatureStoreError(.invalidArgument, "a ttl of \(timeToLive) microseconds is negative")
+      }
+      try prepareExpiry(group)
+    }
+    return batch(encoded, group, timeToLive: timeToLive)
   }
 
   /// Writes a tombstone: online answers "deleted", offline gets a row with `is_deleted`.
@@ -70,25 +101,42 @@ extension FeatureStore {
   func append(
     _ encoded: RecordEncoder.Encoded, _ group: FeatureGroup, to log: OnlineStore
   ) throws(FeatureStoreError) -> PutReceipt {
+    try append(batch(encoded, group), to: log)
+  }
+
+  private func append(
+    _ batch: consuming WriteBatch, to log: OnlineStore
+  ) throws(FeatureStoreError) -> PutReceipt {
+    let (count, sizeBytes) = (batch.count, batch.sizeBytes)
+    do {
+      let lsns = try log.append(batch)
+      flusher.noteAppended(bytes: sizeBytes)
+      return PutReceipt(firstLSN: lsns.lowerBound, lastLSN: lsns.upperBound, count: count)
+    } catch { throw FeatureStoreError(error) }
+  }
+
+  private func batch(
+    _ encoded: RecordEncoder.Encoded, _ group: FeatureGroup, timeToLive: Int64? = nil
+  ) -> WriteBatch {
     var batch = WriteBatch()
-    let sizeBytes = encoded.rows.bytes.count + encoded.keys.bytes.count
-    batch.reserveCapacity(recordCount: encoded.eventTimes.count, sizeBytes: sizeBytes)
+    batch.reserveCapacity(
+      recordCount: encoded.eventTimes.count,
+      sizeBytes: encoded.rows.bytes.count + encoded.keys.bytes.count)
     var refusals = encoded.refusals[...]
     for row in encoded.eventTimes.indices {
       if refusals.first?.row == row {
         refusals.removeFirst()
         continue
       }
+      let expiresAt = timeToLive.map { length in
+        let (time, overflow) = encoded.eventTimes[row].addingReportingOverflow(length)
+        return overflow ? Int64.max : time
+      }
       batch.put(
         groupID: group.id, schemaVersion: group.version, eventTime: encoded.eventTimes[row],
-        key: encoded.keys[row], row: encoded.rows[row])
+        expiresAt: expiresAt, key: encoded.keys[row], row: encoded.rows[row])
     }
-    do {
-      let count = batch.count
-      let lsns = try log.append(batch)
-      flusher.noteAppended(bytes: sizeBytes)
-      return PutReceipt(firstLSN: lsns.lowerBound, lastLSN: lsns.upperBound, count: count)
-    } catch { throw FeatureStoreError(error) }
+    return batch
   }
 
   // MARK: Text

@@ -82,6 +82,8 @@ public final class FeatureStore: Sendable {
   /// One flush at a time.
   let flushLock = Lock(())
   let flusher: BackgroundFlusher
+  /// Groups whose offline tables are known to have the column for expiries.
+  let expiryGroups = Lock<Set<UInt32>>([])
   let lastCleaningFailure = Lock<FeatureStoreError?>(nil)
   private let isClosed = Lock(false)
 
@@ -270,6 +272,7 @@ extension FeatureStore {
   @discardableResult
   public func createGroup(_ definition: FeatureGroup) throws(FeatureStoreError) -> FeatureGroup {
     let log = try requireWriter("create a feature group")
+    if !definition.hasExpiryColumn { throw Self.reservedExpiryName }
     return try registry.withLock { current throws(FeatureStoreError) in
       var group = definition
       group.id = current.nextGroupID
@@ -290,6 +293,9 @@ extension FeatureStore {
     _ features: [Feature], to name: String
   ) throws(FeatureStoreError) -> FeatureGroup {
     _ = try requireWriter("add features")
+    if features.contains(where: { $0.name.lowercased() == FeatureGroup.expiryName }) {
+      throw Self.reservedExpiryName
+    }
     return try registry.withLock { current throws(FeatureStoreError) in
       let group: FeatureGroup
       do { group = try current.group(name).adding(features) } catch {

@@ -13,6 +13,8 @@ struct OfflineRows: Sendable {
   private var eventTimes: [Int64] = []
   private var writeTimes: [Int64] = []
   private var lsns: [Int64] = []
+  private var expiries = FixedWidthBuilder(.timestamp(isUTC: true), zero: Int64(0))
+  private var hasExpiry = false
 
   init(_ group: FeatureGroup) { self.group = group }
 
@@ -32,6 +34,12 @@ struct OfflineRows: Sendable {
     eventTimes.append(entry.eventTime)
     writeTimes.append(entry.writeTime)
     lsns.append(stored.lsn)
+    if let expiresAt = entry.expiresAt {
+      expiries.append(expiresAt)
+      hasExpiry = true
+    } else {
+      expiries.appendNull()
+    }
   }
 
   /// The records as a batch in the table's schema; columns are matched by name, and columns of the
@@ -52,6 +60,17 @@ struct OfflineRows: Sendable {
     for put in isPut { isDeleted.append(!put) }
     columns[OfflineTables.isDeleted] = isDeleted.finish()
     let fields = schema.columnarSchema.fields
+    if group.hasExpiryColumn {
+      var expiries = expiries
+      columns[OfflineTables.expiresAt] = expiries.finish()
+    }
+    // To leave it out would let training sets have what the online store no longer says.
+    guard !hasExpiry || fields.contains(where: { $0.name == OfflineTables.expiresAt }) else {
+      throw FeatureStoreError(
+        .conflict,
+        "the offline table of '\(group.name)' has lost its column '\(OfflineTables.expiresAt)', and "
+          + "records of the group expire by themselves: add it again (timestamptz, optional)")
+    }
     var ordered: [Column] = []
     for field in fields {
       guard let column = columns[field.name] else {

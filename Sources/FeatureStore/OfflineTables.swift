@@ -15,6 +15,9 @@ struct OfflineTables: Sendable {
   static let writeTime = "write_time"
   static let isDeleted = "is_deleted"
   static let lsn = "lsn"
+  /// The last moment at which a record counts; null for those without an expiry of their own. Tables that
+  /// are older than this column get it when a record needs it.
+  static let expiresAt = FeatureGroup.expiryName
 
   let catalog: SQLiteCatalog
   let catalogPath: String
@@ -122,6 +125,7 @@ struct OfflineTables: Sendable {
     fields.append(field(writeTime, .timestamptz, isRequired: true))
     fields.append(field(isDeleted, .boolean, isRequired: true))
     fields.append(field(lsn, .long, isRequired: true))
+    if group.hasExpiryColumn { fields.append(field(expiresAt, .timestamptz, isRequired: false)) }
     return TableSchema(fields: fields)
   }
 

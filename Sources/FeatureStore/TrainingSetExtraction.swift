@@ -35,6 +35,11 @@ struct GroupExtraction {
       keys + [
         group.eventTimeName, OfflineTables.lsn, OfflineTables.isDeleted, OfflineTables.writeTime,
       ]
+    if group.hasExpiryColumn,
+      try unprojected(scan).schema().fields.contains(where: { $0.name == OfflineTables.expiresAt })
+    {
+      scan.columns?.append(OfflineTables.expiresAt)
+    }
     let plan = try scan.planFiles()
     report.snapshotID = plan.snapshot?.snapshotID
     let files = try ordered(plan.tasks)
@@ -52,7 +57,8 @@ struct GroupExtraction {
           PointInTimeJoin.Batch(
             keys: Array(batch.columns[..<keys.count]), eventTimes: batch.columns[keys.count],
             logSequenceNumbers: batch.columns[keys.count + 1],
-            isDeleted: batch.columns[keys.count + 2], writeTimes: batch.columns[keys.count + 3]),
+            isDeleted: batch.columns[keys.count + 2], writeTimes: batch.columns[keys.count + 3],
+            expiresAt: batch.columns.count > keys.count + 4 ? batch.columns[keys.count + 4] : nil),
           source: Int32(source), firstRow: firstRow)
         firstRow += batch.rowCount
       }

@@ -5,7 +5,7 @@ internal import WriteAheadLog
 /// gathered. The thread runs from the first write to `stop`.
 final class AsynchronousWriter: Sendable {
   struct Request: Sendable {
-    var entries: [LogEntry]
+    var batch: WriteBatch
     var condition: WriteCondition
     var continuation: CheckedContinuation<Result<[WriteOutcome], OnlineStoreError>, Never>
   }
@@ -77,9 +77,16 @@ extension OnlineStore {
   public func writeAsynchronously(
     _ entries: [LogEntry], if condition: WriteCondition = .always
   ) async throws(OnlineStoreError) -> [WriteOutcome] {
+    try await writeAsynchronously(WriteBatch(entries), if: condition)
+  }
+
+  /// The same for records that are encoded already.
+  public func writeAsynchronously(
+    _ batch: WriteBatch, if condition: WriteCondition = .always
+  ) async throws(OnlineStoreError) -> [WriteOutcome] {
     let result = await withCheckedContinuation { continuation in
       let request = AsynchronousWriter.Request(
-        entries: entries, condition: condition, continuation: continuation)
+        batch: batch, condition: condition, continuation: continuation)
       // Unowned by the thread: a store that nobody holds has no tasks that wait.
       asynchronous.submit(request) { [weak self] requests in
         guard let self else {
@@ -102,13 +109,13 @@ extension OnlineStore {
     var rest = requests[...]
     while let first = rest.first {
       var gathered = [first]
-      var sizeBytes = first.entries.reduce(0) { $0 + $1.sizeBytes }
+      var sizeBytes = first.batch.sizeBytes
       rest = rest.dropFirst()
       while first.condition == .always, let next = rest.first, next.condition == .always,
         sizeBytes < OnlineStore.gatheredBytes
       {
         gathered.append(next)
-        sizeBytes += next.entries.reduce(0) { $0 + $1.sizeBytes }
+        sizeBytes += next.batch.sizeBytes
         rest = rest.dropFirst()
       }
       commit(together: gathered, first.condition)
@@ -119,10 +126,12 @@ extension OnlineStore {
     together requests: [AsynchronousWriter.Request], _ condition: WriteCondition
   ) {
     do throws(OnlineStoreError) {
-      var outcomes = try write(requests.flatMap(\.entries), if: condition)[...]
+      var together = requests[0].batch
+      for request in requests.dropFirst() { together.append(contentsOf: request.batch) }
+      var outcomes = try write(together, if: condition)[...]
       for request in requests {
-        let own = Array(outcomes.prefix(request.entries.count))
-        outcomes = outcomes.dropFirst(request.entries.count)
+        let own = Array(outcomes.prefix(request.batch.count))
+        outcomes = outcomes.dropFirst(request.batch.count)
         request.continuation.resume(returning: .success(own))
       }
     } catch {

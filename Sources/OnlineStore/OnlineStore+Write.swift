@@ -1,3 +1,4 @@
+internal import FeatureModel
 internal import Storage
 public import WriteAheadLog
 
@@ -36,15 +37,22 @@ extension OnlineStore {
   public func write(
     _ entries: [LogEntry], if condition: WriteCondition = .always
   ) throws(OnlineStoreError) -> [WriteOutcome] {
-    if condition == .always { return try write(entries) }
-    let stripes = Set(entries.map { stripe($0) }).sorted()
+    try write(WriteBatch(entries), if: condition)
+  }
+
+  /// The same for records that are encoded already.
+  public func write(
+    _ batch: WriteBatch, if condition: WriteCondition = .always
+  ) throws(OnlineStoreError) -> [WriteOutcome] {
+    if condition == .always { return try write(all: batch) }
+    let stripes = Set((0..<batch.count).map { stripe(batch.view($0)) }).sorted()
     return try withStripes(stripes[...]) { () throws(OnlineStoreError) in
-      try writeHolding(entries, condition)
+      try writeHolding(batch, condition)
     }
   }
 
-  private func stripe(_ entry: LogEntry) -> Int {
-    let tag = hasher.hash(groupID: entry.groupID, key: entry.key.rawSpan)
+  private func stripe(_ entry: borrowing LogEntry.View) -> Int {
+    let tag = hasher.hash(groupID: entry.groupID, key: entry.key)
     return Int(truncatingIfNeeded: tag % UInt64(conditions.count))
   }
 
@@ -58,24 +66,20 @@ extension OnlineStore {
     }
   }
 
-  private struct EntityKey: Hashable {
-    var groupID: UInt32
-    var key: [UInt8]
-  }
-
   private func writeHolding(
-    _ entries: [LogEntry], _ condition: WriteCondition
+    _ batch: WriteBatch, _ condition: WriteCondition
   ) throws(OnlineStoreError) -> [WriteOutcome] {
     var outcomes: [WriteOutcome] = []
-    var accepted: [LogEntry] = []
+    var accepted = WriteBatch()
     var places: [Int] = []
     /// What answers once the accepted entries are written.
     var answering: [EntityKey: Int64] = [:]
-    for (index, entry) in entries.enumerated() {
-      let entity = EntityKey(groupID: entry.groupID, key: entry.key)
+    for index in 0..<batch.count {
+      let entry = batch.view(index)
+      let entity = EntityKey(groupID: entry.groupID, bytes: entry.key.copy())
       var current = answering[entity]
       if current == nil {
-        current = try withRecord(groupID: entry.groupID, key: entry.key.rawSpan) { $0.eventTime }
+        current = try withRecord(groupID: entry.groupID, key: entry.key) { $0.eventTime }
       }
       outcomes.append(.refused(currentEventTime: current))
       guard condition.holds(eventTime: entry.eventTime, current: current) else { continue }
@@ -83,15 +87,15 @@ extension OnlineStore {
       places.append(index)
       answering[entity] = max(entry.eventTime, current ?? .min)
     }
-    counters.noteRefused(entries.count - accepted.count)
-    for (place, outcome) in zip(places, try write(accepted)) { outcomes[place] = outcome }
+    counters.noteRefused(batch.count - accepted.count)
+    for (place, outcome) in zip(places, try write(all: accepted)) { outcomes[place] = outcome }
     return outcomes
   }
 
-  private func write(_ entries: [LogEntry]) throws(OnlineStoreError) -> [WriteOutcome] {
-    if entries.isEmpty { return [] }
-    var isAnswer = [Bool](repeating: false, count: entries.count)
-    let lsns = try commit(WriteBatch(entries)) { isAnswer[$0] = $1 }
+  private func write(all batch: WriteBatch) throws(OnlineStoreError) -> [WriteOutcome] {
+    if batch.isEmpty { return [] }
+    var isAnswer = [Bool](repeating: false, count: batch.count)
+    let lsns = try commit(batch) { isAnswer[$0] = $1 }
     return isAnswer.enumerated().map { offset, isAnswer in
       .written(lsns.lowerBound + Int64(offset), isAnswer: isAnswer)
     }
@@ -106,14 +110,27 @@ extension OnlineStore {
   public func purge(
     groupID: UInt32, key: [UInt8]
   ) throws(OnlineStoreError) -> LogSequenceNumber {
-    // A checkpoint that covers the purge must not have the key.
+    try purge(groupID: groupID, keys: [key]).upperBound
+  }
+
+  /// The same for several keys, in one atomic commit.
+  ///
+  /// - Precondition: there is at least one key.
+  @discardableResult
+  public func purge(
+    groupID: UInt32, keys: [[UInt8]]
+  ) throws(OnlineStoreError) -> ClosedRange<LogSequenceNumber> {
+    // A checkpoint that covers the purge must not have the keys.
     try checkpointing.withLock { _ throws(OnlineStoreError) in
       try copying.withLock { _ throws(OnlineStoreError) in
-        let lsn = try append([LogEntry(.purge, groupID: groupID, key: key)]).lowerBound
+        let lsns = try append(keys.map { LogEntry(.purge, groupID: groupID, key: $0) })
         // Records with smaller LSNs that are written but not indexed yet would come back.
         appending.waitForThoseInside()
-        try remove(groupID: groupID, key: key.rawSpan, before: lsn)
-        return lsn
+        for (offset, key) in keys.enumerated() {
+          let lsn = lsns.lowerBound + Int64(offset)
+          try remove(groupID: groupID, key: key.rawSpan, before: lsn)
+        }
+        return lsns
       }
     }
   }

@@ -6,7 +6,7 @@ internal import WriteAheadLog
 public struct WriteBatch: Sendable {
   private(set) var records = LogRecords()
   /// What the entries take in the log, without the log's own headers.
-  private(set) var sizeBytes = 0
+  public private(set) var sizeBytes = 0
   private(set) var longestKeyBytes = 0
 
   public init() {}
@@ -51,6 +51,30 @@ public struct WriteBatch: Sendable {
 
   public mutating func append(_ entry: LogEntry) {
     append(entry.head, key: entry.key.rawSpan, row: entry.row.rawSpan)
+  }
+
+  /// Adds all records of another batch, after those of this.
+  public mutating func append(contentsOf other: WriteBatch) {
+    records.append(contentsOf: other.records)
+    sizeBytes += other.sizeBytes
+    longestKeyBytes = max(longestKeyBytes, other.longestKeyBytes)
+  }
+
+  /// Adds a record of another batch as it is.
+  mutating func append(_ entry: borrowing LogEntry.View) {
+    let (bytes, keyBytes) = (entry.bytes, entry.key.byteCount)
+    records.append(sizeBytes: bytes.byteCount) { memory, start in memory.store(bytes, at: start) }
+    sizeBytes += bytes.byteCount
+    longestKeyBytes = max(longestKeyBytes, keyBytes)
+  }
+
+  /// One record, read in place.
+  @_lifetime(borrow self)
+  func view(_ index: Int) -> LogEntry.View {
+    guard let view = LogEntry.View(records.payload(index)) else {
+      preconditionFailure("a batch holds entries")
+    }
+    return view
   }
 
   private mutating func append(_ head: LogEntry.Head, key: RawSpan, row: RawSpan) {

@@ -3,7 +3,8 @@ public import Columnar
 /// Finds for every spine row the newest feature row that was there at its moment.
 ///
 /// Among the rows of the spine row's key with `t - ttl <= event time <= t`, the greatest (event time,
-/// LSN) wins; if that is a tombstone, the answer is "deleted" and no older row takes its place.
+/// LSN) wins; if that is a tombstone, the answer is "deleted" and no older row takes its place, and so with
+/// "expired" if it has an expiry of its own that lies before t.
 ///
 /// The feature table is not sorted. Each of its rows goes to the first slot of its key at which it is
 /// visible, where the greatest so far is kept; `finish()` carries each key's best forward over its
@@ -41,6 +42,9 @@ public struct PointInTimeJoin: Sendable {
 
     static let deletedFlag: UInt32 = 1 << 31
 
+    /// Where the row is, as one number.
+    var place: UInt64 { WordTable.pair(source, Int32(row)) }
+
     /// (event time, LSN) decides; source and row only make exact duplicates answer the same way
     /// whatever the order of batches.
     @inline(__always) func isNewer(than other: Best) -> Bool {
@@ -65,6 +69,8 @@ public struct PointInTimeJoin: Sendable {
   var best: [Best]
   var skipSummary: SkipSummary?
   private var ids: [Int32] = []
+  /// By where the row is.
+  private var expiries: [UInt64: Int64] = [:]
 
   /// - Parameter timeToLiveMicroseconds: how old an event may be at the label's moment, both ends
   ///   included; nil for any age, zero for events of that very moment only.
@@ -95,16 +101,19 @@ public struct PointInTimeJoin: Sendable {
     public var isDeleted: Column?
     /// Microseconds; needed for `Visibility.ingested` only.
     public var writeTimes: Column?
+    /// Microseconds: the last moment at which the row counts. Absent or null means no limit of its own.
+    public var expiresAt: Column?
 
     public init(
       keys: [Column], eventTimes: Column, logSequenceNumbers: Column? = nil,
-      isDeleted: Column? = nil, writeTimes: Column? = nil
+      isDeleted: Column? = nil, writeTimes: Column? = nil, expiresAt: Column? = nil
     ) {
       self.keys = keys
       self.eventTimes = eventTimes
       self.logSequenceNumbers = logSequenceNumbers
       self.isDeleted = isDeleted
       self.writeTimes = writeTimes
+      self.expiresAt = expiresAt
     }
   }
 
@@ -127,7 +136,7 @@ public struct PointInTimeJoin: Sendable {
     let origin = Best(source: source, rowAndFlag: UInt32(firstRow))
     Self.place(
       batch, from: origin, ids: ids, spine: spine, visibility, bounds, groups: &groups,
-      best: &best)
+      best: &best, expiries: &expiries)
   }
 
   private func check(_ batch: Batch, rowCount: Int) throws(PointInTimeError) {
@@ -140,6 +149,7 @@ public struct PointInTimeJoin: Sendable {
       }
       try writeTimes.checkTime("the write time", rowCount: rowCount)
     }
+    try batch.expiresAt?.checkTime("the expiry", rowCount: rowCount)
     if let isDeleted = batch.isDeleted {
       guard isDeleted.type == .boolean, isDeleted.count == rowCount else {
         throw PointInTimeError(.type, "tombstone flags must be \(rowCount) booleans")
@@ -156,8 +166,10 @@ public struct PointInTimeJoin: Sendable {
   /// The loop that everything else exists for: no allocation, no call per row.
   private static func place(
     _ batch: Batch, from origin: Best, ids found: [Int32], spine: Spine,
-    _ visibility: Visibility, _ bounds: Bounds, groups: inout [Spine.Group], best: inout [Best]
+    _ visibility: Visibility, _ bounds: Bounds, groups: inout [Spine.Group], best: inout [Best],
+    expiries: inout [UInt64: Int64]
   ) {
+    let expiryColumn = batch.expiresAt.flatMap { $0.nullCount < $0.count ? $0 : nil }
     let eventTimes = batch.eventTimes.values(as: Int64.self)
     let numbersColumn = batch.logSequenceNumbers ?? batch.eventTimes
     let numbers = numbersColumn.values(as: Int64.self)
@@ -201,7 +213,11 @@ public struct PointInTimeJoin: Sendable {
         eventTime: eventTime, logSequenceNumber: isNullNumber ? Int64.min : numbers[row],
         source: origin.source,
         rowAndFlag: (origin.rowAndFlag + UInt32(row)) | (isDeleted ? Best.deletedFlag : 0))
-      if candidate.isNewer(than: slots[low]) { slots[low] = candidate }
+      guard candidate.isNewer(than: slots[low]) else { continue }
+      slots[low] = candidate
+      if let expiryColumn, !expiryColumn.isNull(row) {
+        expiries[candidate.place] = expiryColumn.values(as: Int64.self)[row]
+      }
     }
   }
 
@@ -230,6 +246,9 @@ public struct PointInTimeJoin: Sendable {
       return isPast || isNow ? .late : .noneBefore
     }
     if best.rowAndFlag & Best.deletedFlag != 0 { return .deleted }
+    if !expiries.isEmpty, let expiresAt = expiries[best.place], expiresAt < time {
+      return .expired
+    }
     guard let ttl = timeToLiveMicroseconds else { return .found }
     // Below the least time there is nothing, so an overflow means that everything is young enough.
     let (oldest, overflow) = time.subtractingReportingOverflow(ttl)

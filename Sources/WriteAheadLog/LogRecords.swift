@@ -59,6 +59,23 @@ public struct LogRecords: Sendable {
     for offset in offsets { body(&memory, offset + LogRecords.recordHeaderBytes) }
   }
 
+  /// The payload of one record.
+  @_lifetime(borrow self)
+  public func payload(_ index: Int) -> RawSpan {
+    let length = Int(bytes.rawSpan.loadLittleEndian(UInt32.self, at: offsets[index]))
+    let first = offsets[index] + LogRecords.recordHeaderBytes
+    let payload = bytes.rawSpan.extracting(first..<first + length)
+    return unsafe _overrideLifetime(payload, borrowing: self)
+  }
+
+  /// Adds all records of others.
+  public mutating func append(contentsOf others: LogRecords) {
+    let shift = bytes.count - Frame.headerBytes
+    bytes.append(contentsOf: others.bytes[Frame.headerBytes...])
+    for offset in others.offsets { offsets.append(offset + shift) }
+    largestPayload = max(largestPayload, others.largestPayload)
+  }
+
   /// Hands its bytes over without copying them.
   consuming func takeBytes() -> [UInt8] { bytes }
 

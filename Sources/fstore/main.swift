@@ -71,11 +71,13 @@ func help(_ words: [String]) -> ExitStatus {
     print(command.help)
     return .success
   }
+  let listed = Command.all.filter { name.isEmpty || $0.name.hasPrefix(name + " ") }
+  guard !listed.isEmpty else { return unknownCommand(words) }
   let width = Command.all.map(\.name.count).max() ?? 0
   print(
     "fstore: a feature store whose offline tables are Apache Iceberg\n\nusage: fstore COMMAND ...\n"
   )
-  for command in Command.all where name.isEmpty || command.name.hasPrefix(name) {
+  for command in listed {
     let padding = String(repeating: " ", count: width - command.name.count + 2)
     print("  \(command.name)\(padding)\(command.summary)")
   }

@@ -117,15 +117,58 @@ import Testing
     let fixture = try CommandFixture()
     let list = try fixture.run("help")
     #expect(list.status == 0)
-    for name in [
-      "init", "group create", "group list", "group describe", "ingest", "put", "get", "delete",
-      "purge", "flush", "training-set", "optimize", "vacuum", "snapshots", "files", "verify",
-      "stats",
-      "version",
-    ] {
-      #expect(list.output.contains("  \(name) "))
-      let help = try fixture.run(name.split(separator: " ").map(String.init) + ["--help"])
-      #expect(help.status == 0 && help.output.contains("usage: fstore \(name)"))
+    // "  name  summary": names have one or two words, one space between.
+    let names: [String] = list.output.split(separator: "\n").compactMap { line in
+      let entry = line.dropFirst(2)
+      guard line.hasPrefix("  "), let end = entry.range(of: "  ") else { return nil }
+      return String(entry[..<end.lowerBound])
     }
+    #expect(names.count > 25 && names.contains("group add-features") && names.contains("version"))
+    for name in names {
+      for words in [["help", name], name.split(separator: " ").map(String.init) + ["--help"]] {
+        let help = try fixture.run(words)
+        #expect(help.status == 0 && help.output.contains("usage: fstore \(name)"), "\(words)")
+      }
+    }
+  }
+
+  @Test func helpOnWhatIsNoCommandIsAnError() throws {
+    let fixture = try CommandFixture()
+    try expectError(fixture, ["help", "nonsense"], status: 64, says: "unknown command 'nonsense'")
+    try expectError(fixture, ["help", "ingset"], status: 64, says: "did you mean 'ingest'?")
+    let groups = try fixture.run("help", "group")
+    #expect(groups.status == 0 && groups.output.contains("  group create "))
+    #expect(!groups.output.contains("  ingest "))
+  }
+
+  @Test func aViewNamesItsFeaturesItself() throws {
+    let fixture = try CommandFixture.withReadings()
+    #expect(try fixture.run("view", "create", "all", "readings:*").status == 0)
+    try expectError(
+      fixture, ["get", "--view", "all", "sensor=a", "--feature", "value"], status: 64,
+      says: "--feature")
+    #expect(try fixture.run("get", "--view", "all", "sensor=a").status == 0)
+  }
+
+  @Test func aPutMayDependOnTheEventTimeAndExpire() throws {
+    let fixture = try CommandFixture.withReadings()
+    func put(_ time: String, _ options: String...) throws -> JSONValue {
+      let words = ["put", "readings", "sensor=a", "at=\(time)", "value=7", "--json"]
+      let result = try fixture.run(words + options)
+      #expect(result.status == 0, "\(result.errors)")
+      return try result.json()
+    }
+    #expect(try put("2026-01-02T00:00:00Z", "--if-newer")["written"]?.boolValue == true)
+    let refused = try put("2026-01-02T00:00:00Z", "--if-newer")
+    #expect(refused["written"]?.boolValue == false)
+    #expect(refused["current_event_time"]?.stringValue == "2026-01-02T00:00:00Z")
+    _ = try put("2026-01-03T00:00:00Z", "--if-newer", "--ttl", "1h")
+    let answer = try fixture.run("get", "readings", "sensor=a", "--json").json().arrayValue?.first
+    #expect(answer?["status"]?.stringValue == "expired")
+    // Null and from before: what expires is not what came before it.
+    #expect(answer?["value"] == .null)
+    try expectError(
+      fixture, ["put", "readings", "sensor=a", "at=2026-01-01T00:00:00Z", "--ttl", "soon"],
+      status: 64, says: "'soon'")
   }
 }

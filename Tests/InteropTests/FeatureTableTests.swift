@@ -69,9 +69,10 @@ import Testing
     }
   }
 
-  /// A row as another engine may write it: sensor, at, value, write_time, is_deleted, lsn.
+  /// A row as another engine may write it: sensor, at, value, write_time, is_deleted, lsn,
+  /// expires_at.
   private static func foreign(_ value: Int64) -> JSONValue {
-    ["foreign", 1_767_225_600_000_000, .integer(value), 1_767_225_600_000_000, false, -1]
+    ["foreign", 1_767_225_600_000_000, .integer(value), 1_767_225_600_000_000, false, -1, .null]
   }
 
   @Test func theWriterGoesOnAfterAForeignRewrite() throws {

@@ -18,11 +18,12 @@ import Testing
   }
 
   private func event(
-    _ eventTime: Int64, _ number: Int64, isDeleted: Bool = false, writeTime: Int64? = nil
+    _ eventTime: Int64, _ number: Int64, isDeleted: Bool = false, writeTime: Int64? = nil,
+    expiresAt: Int64? = nil
   ) -> Event {
     Event(
       key: ["k"], eventTime: eventTime, number: number, isDeleted: isDeleted,
-      writeTime: writeTime ?? eventTime)
+      writeTime: writeTime ?? eventTime, expiresAt: expiresAt)
   }
 
   @Test func aCorrectionWithAnEqualEventTimeWins() throws {
@@ -57,6 +58,17 @@ import Testing
 
   @Test func anExpiredWinnerDoesNotFallBackToAnOlderRow() throws {
     #expect(try outcome(at: 10, [event(1, 9), event(2, 1)], Rules(ttl: 3)) == (.expired, nil))
+  }
+
+  @Test func aRecordCountsUpToItsOwnExpiryAndNoOlderOneTakesItsPlace() throws {
+    #expect(try outcome(at: 10, [event(5, 1, expiresAt: 10)]) == (.found, 1))
+    #expect(try outcome(at: 11, [event(5, 1, expiresAt: 10)]) == (.expired, nil))
+    #expect(try outcome(at: 11, [event(4, 1), event(5, 2, expiresAt: 10)]) == (.expired, nil))
+    #expect(try outcome(at: 11, [event(5, 1, expiresAt: 10), event(5, 2)]) == (.found, 2))
+    // The group's ttl still holds, and a tombstone is a tombstone.
+    #expect(try outcome(at: 9, [event(5, 1, expiresAt: 10)], Rules(ttl: 3)) == (.expired, nil))
+    #expect(
+      try outcome(at: 11, [event(5, 1, isDeleted: true, expiresAt: 10)]) == (.deleted, nil))
   }
 
   @Test func lateDataIsInvisibleUntilItWasWritten() throws {

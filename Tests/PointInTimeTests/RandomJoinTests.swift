@@ -41,7 +41,8 @@ import Testing
         key: key(), eventTime: Int.random(in: 0..<30, using: &random) == 0 ? nil : time(),
         number: isExtreme && index == 0 ? .max : numbers[index],
         isDeleted: Int.random(in: 0..<5, using: &random) == 0,
-        writeTime: Int.random(in: 0..<30, using: &random) == 0 ? nil : time())
+        writeTime: Int.random(in: 0..<30, using: &random) == 0 ? nil : time(),
+        expiresAt: Int.random(in: 0..<4, using: &random) == 0 ? time() : nil)
     }
     let ttls: [Int64?] = [nil, nil, 0, 1, span / 2, .max]
     return Case(

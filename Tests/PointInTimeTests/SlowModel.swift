@@ -8,6 +8,7 @@ struct Event {
   var number: Int64
   var isDeleted: Bool
   var writeTime: Int64?
+  var expiresAt: Int64?
 }
 
 struct Moment {
@@ -52,6 +53,7 @@ func slowAnswer(
     return (isPast ? .late : isWritten ? .noneBefore : .neverWritten, nil)
   }
   if events[winner].isDeleted { return (.deleted, nil) }
+  if let expiresAt = events[winner].expiresAt, expiresAt < time { return (.expired, nil) }
   if let ttl = rules.ttl, Int128(time) - Int128(ttl) > Int128(eventTime) { return (.expired, nil) }
   return (.found, winner)
 }
@@ -119,5 +121,6 @@ func batch(_ events: ArraySlice<Event>, _ shape: KeyShape) -> PointInTimeJoin.Ba
   PointInTimeJoin.Batch(
     keys: shape.columns(events.map(\.key)), eventTimes: longs(events.map(\.eventTime), timestamps),
     logSequenceNumbers: longs(events.map(\.number)), isDeleted: booleans(events.map(\.isDeleted)),
-    writeTimes: longs(events.map(\.writeTime), timestamps))
+    writeTimes: longs(events.map(\.writeTime), timestamps),
+    expiresAt: longs(events.map(\.expiresAt), timestamps))
 }

@@ -104,7 +104,12 @@ func checkRows(_ generator: inout SeededGenerator) throws -> Int {
   }
   let encoded = RowCodec(group).encode(try columns(group.features, rows), rowCount: rows.count)
   let readers = [RowReader(group), RowReader(later)]
+  var writer = RowWriter(RowLayout(group))
   for (number, row) in rows.enumerated() {
+    writer.removeAll()
+    for (index, value) in row.enumerated() { writer.set(index, value) }
+    let isWritten = writer.error == nil && writer.bytes == encoded.array(number)
+    try require(isWritten, "a row written value by value is another")
     let vector = try FeatureVector(later, row: encoded.array(number))
     for (index, value) in row.enumerated() {
       for reader in readers {

@@ -2,7 +2,7 @@ import Glibc
 import OnlineStore
 
 // online-benchmark [--keys N] [--rounds N] [--seconds S] [--directory DIR] [--json FILE]
-//                  [--engines NAME,...] [--parts reads,relaxed,durable,recovery]
+//                  [--engines NAME,...] [--parts reads,relaxed,durable,recovery,prepared]
 //
 // Gets, batch gets and puts of the online store beside a flat table in memory (the limit), LMDB, RocksDB,
 // SQLite and Redis, in one run: in every round the engines take turns, and medians over the rounds are
@@ -19,7 +19,7 @@ if !Set(CommandLine.arguments).isDisjoint(with: ["--help", "-h"]) {
   print(
     """
     usage: online-benchmark [--keys N] [--rounds N] [--seconds S] [--directory DIR] [--json FILE]
-                            [--engines NAME,...] [--parts reads,relaxed,durable,recovery]
+                            [--engines NAME,...] [--parts reads,relaxed,durable,recovery,prepared]
 
     Gets, batch gets and puts of the online store beside a flat table in memory (the limit), LMDB,
     RocksDB, SQLite and Redis. Prints medians over the rounds (3 if not said) and ratios.
@@ -37,9 +37,10 @@ guard keyCount >= 10_000, rounds >= 1, seconds > 0 else {
 /// Which engines take part, and in what; all when not said. For a profile of one.
 let chosenEngines = option("--engines")?.split(separator: ",").map(String.init)
 let parts = Set(
-  (option("--parts") ?? "reads,relaxed,durable,recovery").split(separator: ",").map(String.init))
-guard parts.isSubset(of: ["reads", "relaxed", "durable", "recovery"]) else {
-  print("the parts are reads, relaxed, durable and recovery")
+  (option("--parts") ?? "reads,relaxed,durable,recovery,prepared").split(separator: ",").map(
+    String.init))
+guard parts.isSubset(of: ["reads", "relaxed", "durable", "recovery", "prepared"]) else {
+  print("the parts are reads, relaxed, durable, recovery and prepared")
   exit(64)
 }
 
@@ -202,6 +203,7 @@ let bandwidth = memoryBandwidth()
 if parts.contains("reads") || parts.contains("relaxed") { try relaxedPart(&results) }
 if parts.contains("durable") { try durablePart(&results) }
 if parts.contains("recovery") { try recoveryPart(&results) }
+if parts.contains("prepared") { try preparedPart(&results) }
 remove(directory)
 results.print(limits: [limitName, diskName])
 let cores = sysconf(Int32(_SC_NPROCESSORS_ONLN))

@@ -1,6 +1,7 @@
 internal import FeatureModel
 internal import FeatureStore
 internal import JSON
+internal import OnlineStore
 
 extension Command {
   static let ingest = Command(
@@ -67,18 +68,48 @@ extension Command {
 
   static let put = Command(
     name: "put", summary: "put one record",
-    discussion: "Durable when it returns. What is not given is null. Example:\n\n"
-      + "  fstore put weather origin=JFK observed_at=2013-01-01T06:00:00Z temp=39.02",
-    syntax: CommandSyntax(positionals: [
-      .init(name: "GROUP", help: "the feature group"),
-      .init(name: "NAME=VALUE", help: "key, event time and features", isRepeatable: true),
-    ])
+    discussion: """
+      Durable when it returns. What is not given is null. With --if-newer the record is written only if its event
+      time is later than that of the record, or the tombstone, that answers for its key; that it was not is no
+      error. With --ttl it counts for so long after its event time, within the group's ttl, online and in training
+      sets. Examples:
+
+        fstore put weather origin=JFK observed_at=2013-01-01T06:00:00Z temp=39.02
+        fstore put weather origin=JFK observed_at=2013-01-01T06:00:00Z temp=39.02 --if-newer --ttl 90m
+      """,
+    syntax: CommandSyntax(
+      positionals: [
+        .init(name: "GROUP", help: "the feature group"),
+        .init(name: "NAME=VALUE", help: "key, event time and features", isRepeatable: true),
+      ],
+      options: [
+        CommandSyntax.flag("--if-newer", "only if nothing as new answers for the key"),
+        CommandSyntax.option("--ttl", "DURATION", "how long the record counts: 90s, 15m, 6h, 7d"),
+      ])
   ) { context in
     let words = context.arguments.positionals
     let fields = try assignments(words.dropFirst())
-    let receipt = try context.withStore(.readWrite) { try $0.put(words[0], fields: fields) }
-    context.output.print(["lsn": .integer(receipt.lastLSN)]) {
-      "accepted as lsn \(receipt.lastLSN)"
+    let timeToLive = try context.arguments.duration("--ttl")
+    guard context.arguments.has("--if-newer") else {
+      let receipt = try context.withStore(.readWrite) {
+        try $0.put(words[0], fields: fields, timeToLiveMicroseconds: timeToLive)
+      }
+      context.output.print(["lsn": .integer(receipt.lastLSN)]) {
+        "accepted as lsn \(receipt.lastLSN)"
+      }
+      return .success
+    }
+    let outcome = try context.withStore(.readWrite) {
+      try $0.put(words[0], fields: fields, timeToLiveMicroseconds: timeToLive, if: .newer)
+    }
+    switch outcome {
+    case .written(let lsn, _):
+      context.output.print(["lsn": .integer(lsn), "written": true]) { "accepted as lsn \(lsn)" }
+    case .refused(let current):
+      let time = current.map { CivilTime.text(microseconds: $0) }
+      context.output.print([
+        "lsn": .null, "written": false, "current_event_time": time.map { .string($0) } ?? .null,
+      ]) { "not written: what answers has the event time \(time ?? "of nothing")" }
     }
     return .success
   }
@@ -148,6 +179,9 @@ extension Command {
       ])
   ) { context in
     let arguments = context.arguments
+    guard arguments.value("--view") == nil || arguments.all("--feature").isEmpty else {
+      throw UsageError(message: "--view names the features itself: it takes no --feature")
+    }
     let answers = try context.withStore(.readOnly) { store in
       if let view = arguments.value("--view") {
         return try store.getFeatures(view, fields: try assignments(arguments.positionals[...]))
