@@ -135,7 +135,7 @@ struct OfflineWriter {
     StoragePath.join(StoragePath.join(store.directory, "jobs"), "offline-position")
   }
 
-  private func hint() throws(StorageError) -> Int64 {
+  func hint() throws(StorageError) -> Int64 {
     guard try store.fileSystem.information(hintPath) != nil else { return 0 }
     let bytes = try store.fileSystem.readFile(hintPath, limitBytes: 64)
     // Anything odd only means that more of the log is read than need be.

@@ -1,3 +1,4 @@
+internal import Storage
 public import WriteAheadLog
 
 /// Why the online store refused or failed.
@@ -9,6 +10,15 @@ public enum OnlineStoreError: Error, Hashable, Sendable, CustomStringConvertible
   case malformedEntry(LogPosition)
   /// The index does not answer with this record, nor with a newer one of its key.
   case indexDisagrees(LogSequenceNumber)
+
+  /// The disk has no room; nothing is harmed.
+  var isFullDisk: Bool {
+    switch self {
+    case .log(.full): true
+    case .log(.storage(let error)): error.kind == .full
+    default: false
+    }
+  }
 
   public var description: String {
     switch self {
