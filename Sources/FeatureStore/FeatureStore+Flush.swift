@@ -92,13 +92,10 @@ extension FeatureStore {
 
   func startFlusher() throws(FeatureStoreError) {
     do {
-      try flusher.start(
-        checkBytes: max(options.logSegmentBytes / 4, 1),
-        isPressed: { [weak self] in
-          guard let self, let onlineStore = self.onlineStore else { return false }
-          return onlineStore.log.sizeBytes > self.pressureBytes ?? .max
-        }
-      ) { [weak self] () throws(FeatureStoreError) in
+      let checkBytes = max(options.logSegmentBytes / 4, 1)
+      let isPressed: @Sendable () -> Bool = { [weak self] in self?.isPressed ?? false }
+      try flusher.start(checkBytes: checkBytes, isPressed: isPressed) {
+        [weak self] () throws(FeatureStoreError) in
         guard let self else { return nil }
         return try self.land(try self.requireWriter("flush")).lsn
       }

@@ -16,6 +16,11 @@ extension FeatureStore {
   /// Where the log comes close to its limit, and flushes and cleaning hurry.
   var pressureBytes: Int? { onlineStore?.log.limitBytes.map { $0 / 5 * 4 } }
 
+  var isPressed: Bool {
+    guard let onlineStore, let pressureBytes else { return false }
+    return onlineStore.log.sizeBytes > pressureBytes
+  }
+
   /// Runs maintenance; when the disk is full, once more without the reserve, which is kept again
   /// afterwards if there is room.
   ///
