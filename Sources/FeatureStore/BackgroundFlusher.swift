@@ -4,10 +4,17 @@ internal import Storage
 ///
 /// A flush is due once enough bytes have gathered or the interval has passed with anything gathered.
 /// A flush that failed is tried again at the next interval; the records are safe in the log meanwhile.
+/// When the log comes close to its limit, a flush is due at once, failed before or not; while that does not
+/// help, the next one waits twice as long, from a second up to the interval.
 final class BackgroundFlusher: Sendable {
   private struct State {
     /// What the last process left is not known in bytes, so the first interval's end flushes.
     var gatheredBytes = 1
+    /// Bytes since the log's size was last looked at, how many there may be, and how to look.
+    var uncheckedBytes = 0
+    var checkBytes = Int.max
+    var isPressed: @Sendable () -> Bool = { false }
+    var isUrgent = false
     /// Offline tables hold every record up to here.
     var flushedLSN: Int64 = 0
     var failure: FeatureStoreError?
@@ -26,12 +33,23 @@ final class BackgroundFlusher: Sendable {
 
   /// Starts the thread that flushes when it is time.
   ///
-  /// - Parameter flush: returns the LSN reached, or nil when there is nobody left to flush for.
-  func start(_ flush: @escaping @Sendable () throws(FeatureStoreError) -> Int64?)
-    throws(StorageError)
-  {
+  /// - Parameters:
+  ///   - checkBytes: after so many bytes of records the log's size is looked at.
+  ///   - isPressed: whether the log is close to its limit.
+  ///   - flush: returns the LSN reached, or nil when there is nobody left to flush for.
+  func start(
+    checkBytes: Int, isPressed: @escaping @Sendable () -> Bool,
+    _ flush: @escaping @Sendable () throws(FeatureStoreError) -> Int64?
+  ) throws(StorageError) {
+    monitor.withLock {
+      $0.checkBytes = checkBytes
+      $0.isPressed = isPressed
+    }
     let thread = try BackgroundThread(name: "fstore-flush") { [self] in
-      while waitUntilDue() {
+      var pauseMilliseconds = 0
+      while true {
+        let isDue = waitUntilDue()
+        guard isDue else { return }
         do throws(FeatureStoreError) {
           guard let lsn = try flush() else { return }
           noteFlushed(upTo: lsn)
@@ -39,6 +57,9 @@ final class BackgroundFlusher: Sendable {
           monitor.withLock { $0.failure = error }
           monitor.broadcast()
         }
+        pauseMilliseconds =
+          isPressed() ? min(max(pauseMilliseconds * 2, 1000), intervalMilliseconds) : 0
+        if pauseMilliseconds > 0 { pause(pauseMilliseconds) }
       }
     }
     self.thread.withLock { $0 = thread }
@@ -49,6 +70,11 @@ final class BackgroundFlusher: Sendable {
     // What woke the thread does not matter; at the interval's end anything gathered is enough.
     let decision = monitor.wait(timeoutMilliseconds: intervalMilliseconds) { state -> Bool? in
       if state.isStopping { return false }
+      if state.isUrgent {
+        state.isUrgent = false
+        state.gatheredBytes = 0
+        return true
+      }
       guard state.gatheredBytes >= sizeBytes, state.failure == nil else { return nil }
       state.gatheredBytes = 0
       return true
@@ -59,6 +85,19 @@ final class BackgroundFlusher: Sendable {
       return state.gatheredBytes > 0 || state.failure != nil
     }
     return isDue || waitUntilDue()
+  }
+
+  private func pause(_ milliseconds: Int) {
+    _ = monitor.wait(timeoutMilliseconds: milliseconds) { $0.isStopping ? () : nil }
+  }
+
+  /// Has the next flush come now.
+  func hurry() {
+    let isFirst = monitor.withLock { state in
+      defer { state.isUrgent = true }
+      return !state.isUrgent
+    }
+    if isFirst { monitor.broadcast() }
   }
 
   /// Ends the thread; a flush that runs is waited for.
@@ -78,11 +117,18 @@ final class BackgroundFlusher: Sendable {
   }
 
   func noteAppended(bytes: Int) {
-    let isDue = monitor.withLock { state in
+    let (isDue, isPressed) = monitor.withLock { state in
       state.gatheredBytes += bytes
-      return state.gatheredBytes >= sizeBytes
+      state.uncheckedBytes += bytes
+      var isPressed: (@Sendable () -> Bool)?
+      if state.uncheckedBytes >= state.checkBytes {
+        state.uncheckedBytes = 0
+        isPressed = state.isPressed
+      }
+      return (state.gatheredBytes >= sizeBytes, isPressed)
     }
     if isDue { monitor.broadcast() }
+    if isPressed?() == true { hurry() }
   }
 
   func noteFlushed(upTo lsn: Int64) {

@@ -27,16 +27,44 @@ extension FeatureStore {
   }
 }
 
+/// A file of records, read in the columns of a group.
+struct IngestSource {
+  let file: MeasuredFile
+  let totalBytes: Int64
+  private let source: any TabularSource
+
+  init(
+    _ store: FeatureStore, _ group: FeatureGroup, path: String, _ options: IngestOptions
+  ) throws {
+    guard try store.fileSystem.information(path) != nil else {
+      throw FeatureStoreError(.notFound, "there is no file '\(path)'")
+    }
+    file = MeasuredFile(try store.fileSystem.open(path, .read))
+    totalBytes = try file.size()
+    guard totalBytes > 0 else { throw FeatureStoreError(.invalidInput, "'\(path)' is empty") }
+    var tabular = TabularOptions(schema: group.recordSchema)
+    tabular.renames = options.columnNames
+    tabular.missingColumnsAreNull = true
+    do {
+      source = try TabularReader.open(file, options: tabular)
+    } catch {
+      guard error.kind == .invalidArgument else { throw error }
+      // What does not fit is the file here, not the command line.
+      throw FeatureStoreError(.invalidInput, error.description, cause: error)
+    }
+  }
+
+  func next() throws -> TabularBatch? { try source.next() }
+}
+
 /// One file on its way into the log.
 private struct Ingest {
   let store: FeatureStore
   let group: FeatureGroup
   let log: OnlineStore
   let options: IngestOptions
-  private let file: MeasuredFile
-  private let source: any TabularSource
+  private let source: IngestSource
   private let encoder: RecordEncoder
-  private let totalBytes: Int64
   private var report = IngestReport()
   private var unflushedRows = 0
   private var unflushedBytes = 0
@@ -49,29 +77,8 @@ private struct Ingest {
     self.group = group
     self.log = log
     self.options = options
-    guard try store.fileSystem.information(path) != nil else {
-      throw FeatureStoreError(.notFound, "there is no file '\(path)'")
-    }
-    file = MeasuredFile(try store.fileSystem.open(path, .read))
-    totalBytes = try file.size()
-    guard totalBytes > 0 else { throw FeatureStoreError(.invalidInput, "'\(path)' is empty") }
-    var tabular = TabularOptions(schema: group.recordSchema)
-    tabular.renames = options.columnNames
-    tabular.missingColumnsAreNull = true
-    source = try Self.open(file, tabular)
+    source = try IngestSource(store, group, path: path, options)
     encoder = RecordEncoder(group)
-  }
-
-  private static func open(
-    _ file: MeasuredFile, _ options: TabularOptions
-  ) throws -> any TabularSource {
-    do {
-      return try TabularReader.open(file, options: options)
-    } catch {
-      guard error.kind == .invalidArgument else { throw error }
-      // What does not fit is the file here, not the command line.
-      throw FeatureStoreError(.invalidInput, error.description, cause: error)
-    }
   }
 
   mutating func run(_ progress: (IngestProgress) -> Void) throws -> IngestReport {
@@ -100,7 +107,8 @@ private struct Ingest {
   private var state: IngestProgress {
     IngestProgress(
       acceptedCount: report.acceptedCount, refusedCount: report.refusedCount,
-      bytesRead: file.bytesRead, totalBytes: totalBytes)
+      bytesRead: source.file.bytesRead,
+      totalBytes: source.totalBytes)
   }
 
   /// Puts rows of a batch, in the order of the file also with respect to what is refused, so that

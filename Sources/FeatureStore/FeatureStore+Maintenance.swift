@@ -13,7 +13,7 @@ public struct MaintenanceReport: Sendable {
   public var isPartial: Bool
 }
 
-// Maintenance of the offline tables, one lease a table.
+// Maintenance of the offline tables, one lease a table. On a full disk it takes the store's reserve.
 extension FeatureStore {
   /// Compacts the small files of a group's table (Iceberg's rewrite_data_files, bin-pack).
   ///
@@ -29,31 +29,36 @@ extension FeatureStore {
     progress: MaintenanceProgress.Report? = nil,
     isStopped: @escaping @Sendable () -> Bool = { false }
   ) throws(FeatureStoreError) -> MaintenanceReport {
-    try withMaintenanceLease(groupName, job: "optimize") { table, _ in
-      var rewrite = try RewriteDataFiles(
-        table,
-        options: RewriteDataFilesOptions(options, tableProperties: table.properties))
-      rewrite.isStopped = isStopped
-      let plan = try rewrite.plan()
-      if isDryRun {
+    try withReserve { isLast throws(FeatureStoreError) in
+      try withMaintenanceLease(groupName, job: "optimize") { table, _ in
+        var rewrite = try RewriteDataFiles(
+          table,
+          options: RewriteDataFilesOptions(options, tableProperties: table.properties))
+        rewrite.isStopped = isStopped
+        let plan = try rewrite.plan()
+        if isDryRun {
+          return MaintenanceReport(
+            group: groupName, json: plan.json, text: plan.description, isPartial: false)
+        }
+        let result = try rewrite.execute(plan, progress: progress)
+        if let unknown = result.unknownCommit { throw unknown }
+        // With the reserve what failed for want of space may succeed.
+        let full = result.failures.first { $0.error.storageError?.kind == .full }
+        if let full, !isLast { throw full.error }
+        // Nothing was done, and the status is that of the disk.
+        if result.commitCount == 0, let error = result.failures.first?.error,
+          error.storageError != nil
+        {
+          throw error
+        }
+        let text =
+          "\(result.rewrittenFileCount) files (\(result.rewrittenBytes) bytes) became "
+          + "\(result.addedFileCount) (\(result.addedBytes) bytes), \(result.rowCount) rows"
+        let failures = result.failures.map { "\n  not rewritten: \($0.error)" }.joined()
         return MaintenanceReport(
-          group: groupName, json: plan.json, text: plan.description, isPartial: false)
+          group: groupName, json: result.json, text: text + failures,
+          isPartial: !result.failures.isEmpty)
       }
-      let result = try rewrite.execute(plan, progress: progress)
-      if let unknown = result.unknownCommit { throw unknown }
-      // A full disk, say: nothing was done, and the status is that of the disk.
-      if result.commitCount == 0, let error = result.failures.first?.error,
-        error.storageError != nil
-      {
-        throw error
-      }
-      let text =
-        "\(result.rewrittenFileCount) files (\(result.rewrittenBytes) bytes) became "
-        + "\(result.addedFileCount) (\(result.addedBytes) bytes), \(result.rowCount) rows"
-      let failures = result.failures.map { "\n  not rewritten: \($0.error)" }.joined()
-      return MaintenanceReport(
-        group: groupName, json: result.json, text: text + failures,
-        isPartial: !result.failures.isEmpty)
     }
   }
 
@@ -77,27 +82,32 @@ extension FeatureStore {
     progress: MaintenanceProgress.Report? = nil,
     isStopped: @escaping @Sendable () -> Bool = { false }
   ) throws(FeatureStoreError) -> MaintenanceReport {
-    try withMaintenanceLease(groupName, job: "vacuum") { table, _ in
-      var options = VacuumOptions()
-      if let age = request.maxSnapshotAgeMilliseconds {
-        options.olderThanMilliseconds = clock.nowMicroseconds() / 1000 - age
-      }
-      options.retainLast = request.minSnapshotsToKeep
-      options.orphanAgeMilliseconds = request.orphanAgeMilliseconds
-      var vacuum = Vacuum(table, options: options)
-      vacuum.isStopped = isStopped
-      let plan = try vacuum.plan()
-      if request.isDryRun {
+    try withReserve { isLast throws(FeatureStoreError) in
+      try withMaintenanceLease(groupName, job: "vacuum") { table, _ in
+        var options = VacuumOptions()
+        if let age = request.maxSnapshotAgeMilliseconds {
+          options.olderThanMilliseconds = clock.nowMicroseconds() / 1000 - age
+        }
+        options.retainLast = request.minSnapshotsToKeep
+        options.orphanAgeMilliseconds = request.orphanAgeMilliseconds
+        var vacuum = Vacuum(table, options: options)
+        vacuum.isStopped = isStopped
+        let plan = try vacuum.plan()
+        if request.isDryRun {
+          return MaintenanceReport(
+            group: groupName, json: plan.json, text: plan.description, isPartial: false)
+        }
+        let result = try vacuum.execute(plan, progress: progress)
+        if let failure = result.failure, failure.storageError?.kind == .full, !isLast {
+          throw failure
+        }
+        var text =
+          "\(result.expiredSnapshotCount) snapshots expired, \(result.deletedFileCount) files "
+          + "(\(result.deletedBytes) bytes) deleted"
+        if let failure = result.failure { text += "\n  not all deleted: \(failure)" }
         return MaintenanceReport(
-          group: groupName, json: plan.json, text: plan.description, isPartial: false)
+          group: groupName, json: result.json, text: text, isPartial: result.failure != nil)
       }
-      let result = try vacuum.execute(plan, progress: progress)
-      var text =
-        "\(result.expiredSnapshotCount) snapshots expired, \(result.deletedFileCount) files "
-        + "(\(result.deletedBytes) bytes) deleted"
-      if let failure = result.failure { text += "\n  not all deleted: \(failure)" }
-      return MaintenanceReport(
-        group: groupName, json: result.json, text: text, isPartial: result.failure != nil)
     }
   }
 }

@@ -1,144 +1,90 @@
 internal import FeatureModel
-internal import FileFormats
 internal import Iceberg
-public import JSON
 internal import OnlineStore
 internal import Storage
 internal import WriteAheadLog
-
-/// Counts and sizes of a store.
-public struct StoreStatistics: Sendable {
-  public struct Group: Sendable {
-    public var name: String
-    public var isOffline: Bool
-    /// Keys whose newest record is no tombstone; expired ones count.
-    public var onlineKeyCount: Int
-    public var deletedKeyCount: Int
-    public var offlineRecordCount: Int64
-    public var fileCount: Int64
-    public var offlineBytes: Int64
-    public var snapshotCount: Int
-    /// How far the table's position is behind the end of the log, in LSNs of all groups.
-    public var unflushedLSNs: Int64
-  }
-
-  /// What this process did since it opened the store.
-  public struct Activity: Sendable {
-    public var commitCount: UInt64
-    public var writtenRecordCount: UInt64
-    /// Bytes of log that cleaning gave back.
-    public var cleanedBytes: Int
-    /// Reads of one key's record, and those that found nothing ever written.
-    public var getCount: UInt64
-    public var getMissCount: UInt64
-    /// Reads of many keys at once, their keys, and those of them that were never written.
-    public var batchCount: UInt64
-    public var batchKeyCount: UInt64
-    public var batchMissCount: UInt64
-    /// Nanoseconds that commits took, and their syncs; of a sample, those that gets and batches took.
-    var commits: Histogram
-    var syncs: Histogram
-    var gets: Histogram
-    var batches: Histogram
-    /// Keys of a batch, of a sample.
-    var batchSizes: Histogram
-
-    /// Seconds below which this share of all commits stayed: 0.99 for p99.
-    public func commitSeconds(_ share: Double) -> Double { Double(commits.percentile(share)) / 1e9 }
-    public func syncSeconds(_ share: Double) -> Double { Double(syncs.percentile(share)) / 1e9 }
-    /// The same of gets and of batches, by a sample of them.
-    public func getSeconds(_ share: Double) -> Double { Double(gets.percentile(share)) / 1e9 }
-    public func batchSeconds(_ share: Double) -> Double { Double(batches.percentile(share)) / 1e9 }
-    public func batchKeys(_ share: Double) -> UInt64 { batchSizes.percentile(share) }
-
-    var json: JSONValue {
-      func quantiles(_ histogram: Histogram) -> JSONValue {
-        [
-          "p50": .integer(Int64(clamping: histogram.percentile(0.5))),
-          "p99": .integer(Int64(clamping: histogram.percentile(0.99))),
-          "p999": .integer(Int64(clamping: histogram.percentile(0.999))),
-          "max": .integer(Int64(clamping: histogram.maximum)),
-        ]
-      }
-      func number(_ count: UInt64) -> JSONValue { .integer(Int64(clamping: count)) }
-      return [
-        "commits": number(commitCount), "written_records": number(writtenRecordCount),
-        "cleaned_bytes": .integer(Int64(cleanedBytes)), "gets": number(getCount),
-        "get_misses": number(getMissCount), "batches": number(batchCount),
-        "batch_keys": number(batchKeyCount), "batch_misses": number(batchMissCount),
-        "commit_nanoseconds": quantiles(commits), "sync_nanoseconds": quantiles(syncs),
-        "get_nanoseconds": quantiles(gets), "batch_nanoseconds": quantiles(batches),
-        "batch_sizes": quantiles(batchSizes),
-      ]
-    }
-  }
-
-  public var groups: [Group]
-  public var activity: Activity
-  public var indexedKeyCount: Int
-  public var indexBytes: Int64
-  public var lastLSN: Int64
-  public var segmentCount: Int
-  public var logBytes: Int64
-  /// What the newest records of all keys take in the log, about: what cleaning cannot give back.
-  public var liveBytes: Int64
-
-  public var json: JSONValue {
-    [
-      "groups": .array(
-        groups.map { group in
-          [
-            "group": .string(group.name), "online_keys": .integer(Int64(group.onlineKeyCount)),
-            "deleted_keys": .integer(Int64(group.deletedKeyCount)),
-            "offline_records": .integer(group.offlineRecordCount),
-            "files": .integer(group.fileCount), "offline_bytes": .integer(group.offlineBytes),
-            "snapshots": .integer(Int64(group.snapshotCount)),
-            "unflushed_lsns": .integer(group.unflushedLSNs),
-          ]
-        }),
-      "indexed_keys": .integer(Int64(indexedKeyCount)), "index_bytes": .integer(indexBytes),
-      "last_lsn": .integer(lastLSN), "segments": .integer(Int64(segmentCount)),
-      "log_bytes": .integer(logBytes), "live_bytes": .integer(liveBytes),
-      "activity": activity.json,
-    ]
-  }
-}
 
 extension FeatureStore {
   /// The version of this library.
   public static let version = "0.1.0"
 
+  /// Counts and sizes now. A store that was opened with `.readOnly` beside a writer tells everything but what
+  /// the writer's process did.
+  ///
+  /// Cost: a look at each offline table, a read of what the log has got since the last call, and a system
+  /// call for each quarter of a GiB of log; meant for every few seconds. Thread-safe.
   public func statistics() throws(FeatureStoreError) -> StoreStatistics {
     let log = try log(for: "count")
-    let metrics = log.metrics
-    let online = metrics.online
     do {
-      let groups = try self.groups.map { group in
-        let metadata = group.isOffline ? try tables.load(group).metadata : nil
-        let summary = metadata?.currentSnapshot?.summary ?? [:]
-        func total(_ key: String) -> Int64 { summary[key].flatMap { Int64($0) } ?? 0 }
-        let position = try metadata.map { try OfflinePosition($0).lsn } ?? 0
-        return StoreStatistics.Group(
-          name: group.name, isOffline: group.isOffline,
-          onlineKeyCount: group.isOnline ? online.groups[group.id]?.liveKeys ?? 0 : 0,
-          deletedKeyCount: online.groups[group.id]?.deletedKeys ?? 0,
-          offlineRecordCount: total("total-records"), fileCount: total("total-data-files"),
-          offlineBytes: total("total-files-size"), snapshotCount: metadata?.snapshots.count ?? 0,
-          unflushedLSNs: group.isOffline ? max(0, online.lastLSN - position) : 0)
-      }
-      let activity = StoreStatistics.Activity(
-        commitCount: metrics.commits, writtenRecordCount: metrics.writtenEntries,
-        cleanedBytes: metrics.cleaned.removedBytes, getCount: metrics.gets,
-        getMissCount: metrics.getMisses, batchCount: metrics.batches,
-        batchKeyCount: metrics.batchKeys, batchMissCount: metrics.batchMisses,
-        commits: metrics.commitNanoseconds, syncs: metrics.log.syncNanoseconds,
-        gets: metrics.getNanoseconds, batches: metrics.batchNanoseconds,
-        batchSizes: metrics.batchSizes)
+      let metrics = log.metrics
+      let residency = log.residency
+      let now = clock.nowMicroseconds()
+      let path = StoragePath.join(directory, "log")
       return StoreStatistics(
-        groups: groups, activity: activity, indexedKeyCount: online.indexedKeys,
-        indexBytes: Int64(online.indexBytes),
-        lastLSN: online.lastLSN, segmentCount: online.segmentCount,
-        logBytes: Int64(online.logBytes), liveBytes: Int64(online.liveBytes))
+        groups: try groupStatistics(metrics.online, now: now), activity: activity(metrics),
+        indexedKeyCount: metrics.online.indexedKeys, indexBytes: Int64(metrics.online.indexBytes),
+        firstLSN: metrics.log.firstLSN, lastLSN: metrics.log.lastLSN,
+        durableLSN: metrics.log.durableLSN, segmentCount: metrics.online.segmentCount,
+        logBytes: Int64(metrics.online.logBytes), liveBytes: Int64(metrics.online.liveBytes),
+        logDiskBytes: Int64(metrics.log.diskBytes),
+        logLimitBytes: metrics.log.limitBytes.map { Int64($0) },
+        unsyncedBytes: Int64(metrics.log.unsyncedBytes), isPoisoned: metrics.log.isPoisoned,
+        reserveBytes: Int64(metrics.log.reserveBytes), hasReserve: metrics.log.hasReserve,
+        availableBytes: try fileSystem.availableBytes(path),
+        uncheckpointedBytes: Int64(metrics.online.bytesSinceCheckpoint),
+        checkpointAgeSeconds: metrics.lastCheckpointTime.map { max(0, Double(now - $0) / 1e6) },
+        mappedBytes: Int64(residency.mappedBytes), residentBytes: Int64(residency.residentBytes),
+        checkpointFailure: metrics.online.checkpointFailure?.description,
+        flushFailure: lastFlushFailure?.message, cleaningFailure: cleaningFailure?.message)
     } catch { throw FeatureStoreError(error) }
+  }
+
+  private func groupStatistics(
+    _ online: OnlineStore.Statistics, now: Int64
+  ) throws -> [StoreStatistics.Group] {
+    let lags = Dictionary(uniqueKeysWithValues: try followers().map { ($0.name, $0.lag) })
+    return try groups.map { group in
+      let metadata = group.isOffline ? try tables.load(group).metadata : nil
+      let summary = metadata?.currentSnapshot?.summary ?? [:]
+      func total(_ key: String) -> Int64 { summary[key].flatMap { Int64($0) } ?? 0 }
+      let lag = lags[group.name]
+      return StoreStatistics.Group(
+        name: group.name, isOffline: group.isOffline,
+        onlineKeyCount: group.isOnline ? online.groups[group.id]?.liveKeys ?? 0 : 0,
+        deletedKeyCount: online.groups[group.id]?.deletedKeys ?? 0,
+        offlineRecordCount: total("total-records"), fileCount: total("total-data-files"),
+        offlineBytes: total("total-files-size"), snapshotCount: metadata?.snapshots.count ?? 0,
+        lastLSN: lag?.lastLSN ?? 0, offlineLSN: lag?.position ?? 0,
+        unflushedRecordCount: lag?.recordCount ?? 0, lagSeconds: lag?.seconds(at: now) ?? 0)
+    }
+  }
+
+  private func activity(_ metrics: OnlineMetrics) -> StoreStatistics.Activity {
+    let flushed = flushes.now
+    let faults = ProcessUsage.pageFaults
+    return StoreStatistics.Activity(
+      commitCount: metrics.commits, writtenRecordCount: metrics.writtenEntries,
+      writtenBytes: metrics.log.bytes, refusedRecordCount: metrics.refusedEntries,
+      refusedWriteCount: metrics.log.refusedAppends, waitingWriteCount: metrics.waitingWrites,
+      getCount: metrics.gets, getMissCount: metrics.getMisses, batchCount: metrics.batches,
+      batchKeyCount: metrics.batchKeys, batchMissCount: metrics.batchMisses,
+      readBytes: metrics.readBytes, replayedRecordCount: metrics.replayedRecords,
+      flushCount: flushed.flushCount, flushFailureCount: flushed.failureCount,
+      flushedRecordCount: flushed.recordCount, flushedBytes: flushed.sizeBytes,
+      checkpointCount: metrics.checkpoints, checkpointFailureCount: metrics.failedCheckpoints,
+      cleaningCount: metrics.cleanings, cleaningFailureCount: metrics.failedCleanings,
+      cleanedSegmentCount: metrics.cleaned.removedSegmentCount,
+      cleanedBytes: metrics.cleaned.removedBytes,
+      copiedRecordCount: metrics.cleaned.copiedRecordCount,
+      copiedBytes: metrics.cleaned.copiedBytes, expiredKeyCount: metrics.cleaned.expiredKeyCount,
+      expiredRecordCount: metrics.cleaned.expiredRecordCount,
+      segmentCount: metrics.log.segmentsBegun,
+      unpreparedSegmentCount: metrics.log.segmentsFilledInline,
+      failedPreparationCount: metrics.log.failedPreparations, pageFaultCount: faults.all,
+      diskPageFaultCount: faults.fromDisk, commits: .init(metrics.commitNanoseconds),
+      syncs: .init(metrics.log.syncNanoseconds), gets: .init(metrics.getNanoseconds),
+      batches: .init(metrics.batchNanoseconds), batchSizes: .init(metrics.batchSizes),
+      flushes: .init(flushed.nanoseconds), checkpoints: .init(metrics.checkpointNanoseconds),
+      groupSizes: .init(metrics.log.appendsPerGroup))
   }
 }

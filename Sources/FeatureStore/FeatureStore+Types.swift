@@ -93,6 +93,8 @@ public struct IngestReport: Sendable {
   /// Whether a refused row ended the ingest; what was accepted before it is kept.
   public var wasStopped = false
   public var flushCount = 0
+  /// Of a backfill: the table had the file already, and nothing was written.
+  public var wasDoneBefore = false
 
   public init() {}
 }

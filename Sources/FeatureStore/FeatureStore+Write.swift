@@ -77,7 +77,7 @@ extension FeatureStore {
       let lsns = try log.append([tombstone])
       flusher.noteAppended(bytes: tombstone.key.count)
       return PutReceipt(firstLSN: lsns.lowerBound, lastLSN: lsns.upperBound, count: 1)
-    } catch { throw FeatureStoreError(error) }
+    } catch { throw refusal(error) }
   }
 
   /// Takes an entity out of the online store: it answers "never written" from then on, and its bytes go
@@ -112,7 +112,7 @@ extension FeatureStore {
       let lsns = try log.append(batch)
       flusher.noteAppended(bytes: sizeBytes)
       return PutReceipt(firstLSN: lsns.lowerBound, lastLSN: lsns.upperBound, count: count)
-    } catch { throw FeatureStoreError(error) }
+    } catch { throw refusal(error) }
   }
 
   private func batch(

@@ -33,11 +33,9 @@ public final class FeatureStore: Sendable {
     /// After a flush, segments of the log that no key needs any more are removed, while the log takes
     /// more than this and more than twice what its live records take.
     public var logMinimumBytes = 256 << 20
-    /// Writes are refused (`.full`) while the log takes this much: when the offline tables cannot follow,
-    /// say. nil: the disk is the limit.
+    /// Instead of what the store's settings say, for this process: `StoreSettings` explains both.
     public var logLimitBytes: Int?
-    /// Space kept for flushes and cleaning on a disk that others may fill. 0: none.
-    public var logReserveBytes = 0
+    public var logReserveBytes: Int?
     /// Whether a store that is open for writing flushes by itself: by size, by time, and on close.
     /// Without it only `flush()` and `ingest` flush.
     public var flushesAutomatically = true
@@ -52,12 +50,20 @@ public final class FeatureStore: Sendable {
 
     public init() {}
 
-    func onlineStore(_ access: Access) -> OnlineStoreOptions {
+    /// The store's settings, but for what these options say.
+    func settings(_ stored: StoreSettings) -> StoreSettings {
+      StoreSettings(
+        logLimitBytes: logLimitBytes ?? stored.logLimitBytes,
+        logReserveBytes: logReserveBytes ?? stored.logReserveBytes)
+    }
+
+    func onlineStore(_ access: Access, _ stored: StoreSettings) -> OnlineStoreOptions {
       var options = OnlineStoreOptions()
       options.log.isReadOnly = access == .readOnly
       options.log.segmentCapacityBytes = logSegmentBytes
-      options.log.limitBytes = logLimitBytes
-      options.log.reserveBytes = logReserveBytes
+      let chosen = settings(stored)
+      options.log.limitBytes = chosen.logLimit(liveBytes: 0)
+      options.log.reserveBytes = chosen.reserveBytes(segmentBytes: logSegmentBytes)
       if !isDurable { options.log.durability = .interval(milliseconds: 1000) }
       return options
     }
@@ -85,6 +91,9 @@ public final class FeatureStore: Sendable {
   /// Groups whose offline tables are known to have the column for expiries.
   let expiryGroups = Lock<Set<UInt32>>([])
   let lastCleaningFailure = Lock<FeatureStoreError?>(nil)
+  let flushes = FlushCounters()
+  let lag = FollowerLag()
+  let lastRefusal = Lock<(nanoseconds: Int64, text: String)?>(nil)
   private let isClosed = Lock(false)
 
   private init(
@@ -110,10 +119,11 @@ public final class FeatureStore: Sendable {
   ///
   /// Throws `.alreadyExists` when the directory has a store, or anything else, in it.
   public static func create(
-    at directory: String, options: Options = Options(),
+    at directory: String, options: Options = Options(), settings: StoreSettings = StoreSettings(),
     fileSystem: any FileSystem = POSIXFileSystem(), clock: any WallClock = SystemClock()
   ) throws(FeatureStoreError) {
     do {
+      try settings.check()
       try fileSystem.createDirectory(directory, withIntermediates: true)
       let names = try fileSystem.contentsOfDirectory(directory)
       guard !names.contains(Registry.fileName) else {
@@ -130,9 +140,10 @@ public final class FeatureStore: Sendable {
       let path = try fileSystem.canonicalPath(directory)
       let online = try OnlineStore.open(
         directory: StoragePath.join(path, "log"), fileSystem: fileSystem, clock: clock,
-        options: options.onlineStore(.readWrite))
-      let registry = Registry(
+        options: options.onlineStore(.readWrite, settings))
+      var registry = Registry(
         storeID: online.log.store.description, createdMicroseconds: clock.nowMicroseconds())
+      registry.settings = settings
       try online.close()
       _ = try OfflineTables(
         warehouse: StoragePath.join(path, "warehouse"), storeID: registry.storeID,
@@ -144,10 +155,26 @@ public final class FeatureStore: Sendable {
   }
 
   /// Opens a store. Opening for writing recovers the log after a crash: what was acknowledged is
-  /// there. Throws `.notAStore`, `.locked` when another process writes, `.corrupt`.
+  /// there. Throws `.notAStore`, `.locked` when another process writes, `.corrupt`, and `.full` when the
+  /// disk has no room for what recovery writes, not even with the reserve.
   public static func open(
     at directory: String, access: Access = .readWrite, options: Options = Options(),
     fileSystem: any FileSystem = POSIXFileSystem(), clock: any WallClock = SystemClock()
+  ) throws(FeatureStoreError) -> FeatureStore {
+    do throws(FeatureStoreError) {
+      return try openOnce(directory, access, options, fileSystem, clock)
+    } catch {
+      guard access == .readWrite, error.isFullDisk,
+        WriteAheadLog.releaseReserve(
+          directory: StoragePath.join(directory, "log"), fileSystem: fileSystem)
+      else { throw error }
+      return try openOnce(directory, access, options, fileSystem, clock)
+    }
+  }
+
+  private static func openOnce(
+    _ directory: String, _ access: Access, _ options: Options, _ fileSystem: any FileSystem,
+    _ clock: any WallClock
   ) throws(FeatureStoreError) -> FeatureStore {
     do {
       let file = StoragePath.join(directory, Registry.fileName)
@@ -160,9 +187,11 @@ public final class FeatureStore: Sendable {
       let path = try fileSystem.canonicalPath(directory)
       var onlineStore: OnlineStore?
       if access != .offline {
+        let stored = try Registry(
+          parsing: fileSystem.readFile(file, limitBytes: 64 << 20), path: file)
         onlineStore = try OnlineStore.open(
           directory: StoragePath.join(path, "log"), fileSystem: fileSystem, clock: clock,
-          options: options.onlineStore(access))
+          options: options.onlineStore(access, stored.settings))
       }
       // After the lock is held, so that no other writer changes it.
       let bytes = try fileSystem.readFile(file, limitBytes: 64 << 20)
@@ -182,6 +211,7 @@ public final class FeatureStore: Sendable {
       let store = FeatureStore(
         directory: path, access: access, options: options, fileSystem: fileSystem, clock: clock,
         registry: registry, tables: tables, onlineStore: onlineStore)
+      store.adjustLogLimit()
       if access == .readWrite, options.flushesAutomatically { try store.startFlusher() }
       return store
     } catch { throw FeatureStoreError(error) }
@@ -261,6 +291,22 @@ extension FeatureStore {
 
   public func group(_ name: String) throws(FeatureStoreError) -> FeatureGroup {
     try registry.withLock { registry throws(FeatureStoreError) in try registry.group(name) }
+  }
+
+  /// How the store uses its disk, as `store.json` says.
+  public var settings: StoreSettings { registry.withLock { $0.settings } }
+
+  /// Changes the settings: the limit of the log at once, the reserve when the store is opened next.
+  public func configure(_ settings: StoreSettings) throws(FeatureStoreError) {
+    _ = try requireWriter("change the settings")
+    try settings.check()
+    try registry.withLock { current throws(FeatureStoreError) in
+      var changed = current
+      changed.settings = settings
+      try save(changed)
+      current = changed
+    }
+    adjustLogLimit()
   }
 
   public func view(_ name: String) throws(FeatureStoreError) -> FeatureView {

@@ -1,6 +1,3 @@
-internal import OnlineStore
-internal import WriteAheadLog
-
 /// Text in the OpenMetrics format (openmetrics.io, version 1.0.0), as Prometheus reads it.
 struct OpenMetricsText {
   private(set) var text = ""
@@ -21,20 +18,40 @@ struct OpenMetricsText {
     }
   }
 
-  mutating func add(_ name: String, _ kind: Kind, _ help: String, _ value: Double) {
-    add(name, kind, help, [([], value)])
+  /// Quantiles; durations are given in nanoseconds, and written as seconds.
+  mutating func add(
+    _ name: String, _ help: String, _ values: StoreStatistics.Distribution, isDuration: Bool
+  ) {
+    let full = "fstore_\(name)" + (isDuration ? "_seconds" : "")
+    let unit = isDuration ? 1e9 : 1
+    text += "# TYPE \(full) summary\n"
+    if isDuration { text += "# UNIT \(full) seconds\n" }
+    text += "# HELP \(full) \(help)\n"
+    for quantile in [0.5, 0.99, 0.999] {
+      let value = Double(values.percentile(quantile)) / unit
+      text += "\(full){quantile=\"\(quantile)\"} \(Self.number(value))\n"
+    }
+    text += "\(full)_count \(values.count)\n"
+    text += "\(full)_sum \(Self.number(Double(values.sum) / unit))\n"
   }
 
-  /// Quantiles of durations given in nanoseconds, as seconds.
-  mutating func add(_ name: String, _ help: String, nanoseconds: Histogram) {
-    text += "# TYPE fstore_\(name)_seconds summary\n# UNIT fstore_\(name)_seconds seconds\n"
-    text += "# HELP fstore_\(name)_seconds \(help)\n"
-    for quantile in [0.5, 0.99, 0.999] {
-      let value = Double(nanoseconds.percentile(quantile)) / 1e9
-      text += "fstore_\(name)_seconds{quantile=\"\(quantile)\"} \(Self.number(value))\n"
+  /// One figure of several subjects; a figure that is not there has no sample.
+  mutating func add(_ figures: [(labels: [(String, String)], figure: Figure)]) {
+    guard let first = figures.first?.figure else { return }
+    var samples: [(labels: [(String, String)], value: Double)] = []
+    for (labels, figure) in figures {
+      switch figure.value {
+      case .integer(let value): samples.append((labels, Double(value)))
+      case .number(let value): samples.append((labels, value))
+      case .flag(let value): samples.append((labels, value ? 1 : 0))
+      case .failure(let text): samples.append((labels, text == nil ? 0 : 1))
+      case .none: break
+      case .nanoseconds(let values):
+        return add(figure.metric, figure.help, values, isDuration: true)
+      case .sizes(let values): return add(figure.metric, figure.help, values, isDuration: false)
+      }
     }
-    text += "fstore_\(name)_seconds_count \(nanoseconds.count)\n"
-    text += "fstore_\(name)_seconds_sum \(Self.number(Double(nanoseconds.sum) / 1e9))\n"
+    add(first.metric, first.isCounter ? .counter : .gauge, first.help, samples)
   }
 
   mutating func end() { text += "# EOF\n" }
@@ -65,53 +82,9 @@ extension StoreStatistics {
   /// The same as OpenMetrics text, for Prometheus.
   public var openMetrics: String {
     var text = OpenMetricsText()
-    func perGroup(_ value: (Group) -> Double) -> [(labels: [(String, String)], value: Double)] {
-      groups.map { ([("group", $0.name)], value($0)) }
-    }
-    text.add(
-      "online_keys", .gauge, "Keys that answer with a row.", perGroup { Double($0.onlineKeyCount) })
-    text.add(
-      "deleted_keys", .gauge, "Keys that answer deleted.", perGroup { Double($0.deletedKeyCount) })
-    text.add(
-      "offline_records", .gauge, "Records in the offline table.",
-      perGroup { Double($0.offlineRecordCount) })
-    text.add(
-      "offline_files", .gauge, "Data files of the offline table.", perGroup { Double($0.fileCount) }
-    )
-    text.add(
-      "offline_bytes", .gauge, "Bytes of these files.", perGroup { Double($0.offlineBytes) })
-    text.add(
-      "snapshots", .gauge, "Snapshots of the offline table.", perGroup { Double($0.snapshotCount) })
-    text.add(
-      "unflushed_lsns", .gauge, "How far the offline table is behind the log.",
-      perGroup { Double($0.unflushedLSNs) })
-    text.add("index_keys", .gauge, "Keys in the online index.", Double(indexedKeyCount))
-    text.add("index_bytes", .gauge, "Bytes of the online index in memory.", Double(indexBytes))
-    text.add("log_bytes", .gauge, "Bytes of the log on disk.", Double(logBytes))
-    text.add(
-      "log_live_bytes", .gauge, "Bytes of the log that live records take.", Double(liveBytes))
-    text.add("log_segments", .gauge, "Segments of the log.", Double(segmentCount))
-    text.add("log_last_lsn", .gauge, "The last log sequence number.", Double(lastLSN))
-    text.add("commits", .counter, "Commits of this process.", Double(activity.commitCount))
-    text.add(
-      "written_records", .counter, "Records written by this process.",
-      Double(activity.writtenRecordCount))
-    text.add(
-      "cleaned_bytes", .counter, "Bytes of log that cleaning gave back.",
-      Double(activity.cleanedBytes))
-    text.add("commit_duration", "From the call to the index.", nanoseconds: activity.commits)
-    text.add("sync_duration", "Syncs of the log.", nanoseconds: activity.syncs)
-    text.add("gets", .counter, "Reads of one key.", Double(activity.getCount))
-    text.add(
-      "get_misses", .counter, "Of these, keys that were never written.",
-      Double(activity.getMissCount))
-    text.add("batches", .counter, "Reads of many keys at once.", Double(activity.batchCount))
-    text.add("batch_keys", .counter, "Their keys.", Double(activity.batchKeyCount))
-    text.add(
-      "batch_misses", .counter, "Of these, keys that were never written.",
-      Double(activity.batchMissCount))
-    text.add("get_duration", "Of one get in 64.", nanoseconds: activity.gets)
-    text.add("batch_duration", "Of one batch in 16.", nanoseconds: activity.batches)
+    let perGroup = groups.map { group in group.figures.map { ([("group", group.name)], $0) } }
+    for index in perGroup.first?.indices ?? 0..<0 { text.add(perGroup.map { $0[index] }) }
+    for figure in figures + activity.figures { text.add([([], figure)]) }
     text.end()
     return text.text
   }

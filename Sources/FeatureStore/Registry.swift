@@ -11,6 +11,7 @@ struct Registry: Sendable {
   var storeID: String
   var createdMicroseconds: Int64
   var nextGroupID: UInt32 = 1
+  var settings = StoreSettings()
   private(set) var groups: [FeatureGroup] = []
   private(set) var views: [FeatureView] = []
 
@@ -92,7 +93,7 @@ extension Registry {
       "format_version": .integer(Self.formatVersion), "store_id": .string(storeID),
       "created_microseconds": .integer(createdMicroseconds),
       "next_group_id": .integer(Int64(nextGroupID)), "groups": .array(groups.map(\.json)),
-      "views": .array(views.map(\.json)),
+      "views": .array(views.map(\.json)), "settings": settings.json,
     ]
   }
 
@@ -125,6 +126,7 @@ extension Registry {
     self.nextGroupID = nextGroupID
     do {
       for group in json["groups"]?.arrayValue ?? [] { groups.append(try FeatureGroup(json: group)) }
+      settings = try StoreSettings(json: json["settings"])
       for view in json["views"]?.arrayValue ?? [] { views.append(try FeatureView(json: view)) }
     } catch { throw damaged("\(error)", error) }
     guard groups.allSatisfy({ $0.id < nextGroupID }), Set(groups.map(\.id)).count == groups.count

@@ -3,6 +3,9 @@ internal import WriteAheadLog
 
 /// Writes for callers that must not block: they wait suspended while one thread commits what has
 /// gathered. The thread runs from the first write to `stop`.
+///
+/// What waits needs no bound of its own: every request is that of a task that waits for it, and holds
+/// no more than the task does.
 final class AsynchronousWriter: Sendable {
   struct Request: Sendable {
     var batch: WriteBatch
@@ -17,6 +20,8 @@ final class AsynchronousWriter: Sendable {
   }
 
   private let monitor = Monitor(State())
+
+  var waitingCount: Int { monitor.withLock { $0.requests.count } }
 
   /// Hands a request over; `commit` runs on the thread with everything that gathered meanwhile. Refuses
   /// with the error when the store is closed or no thread could be started.

@@ -23,11 +23,22 @@ public struct OnlineMetrics: Hashable, Sendable {
   /// Nanoseconds that batches took, and their numbers of keys: of one in 16.
   public var batchNanoseconds = Histogram()
   public var batchSizes = Histogram()
+  /// Bytes of the records that gets and batches gave, by those that were timed.
+  public var readBytes: UInt64 = 0
+  /// Writes for tasks that wait for their turn.
+  public var waitingWrites = 0
+  /// Checkpoints written and failed, what they took in nanoseconds, and when the last one was taken
+  /// (microseconds since 1970-01-01T00:00:00Z; nil when none was, also before this process).
+  public var checkpoints: UInt64 = 0
+  public var failedCheckpoints: UInt64 = 0
+  public var checkpointNanoseconds = Histogram()
+  public var lastCheckpointTime: Int64?
   /// Records of the log that were indexed from reading it: on opening, after the last checkpoint, and
   /// by a reader that follows.
   public var replayedRecords: UInt64 = 0
   /// Cleanings, and all that they did together.
   public var cleanings: UInt64 = 0
+  public var failedCleanings: UInt64 = 0
   public var cleaned = CleaningReport()
   /// Bytes of index in memory, over all keys; 0 without keys.
   public var indexBytesPerKey: Double = 0
@@ -52,18 +63,35 @@ final class OnlineCounters: Sendable {
     }
   }
 
-  func noteGet(since start: Int64) {
+  func noteGet(since start: Int64, sizeBytes: Int) {
     let nanoseconds = UInt64(clamping: MonotonicClock.nowNanoseconds() - start)
-    state.withLock { $0.getNanoseconds.add(nanoseconds) }
+    state.withLock {
+      $0.getNanoseconds.add(nanoseconds)
+      $0.readBytes += UInt64(sizeBytes * ReadSections.getsPerSample)
+    }
   }
 
-  func noteBatch(of count: Int, since start: Int64) {
+  func noteBatch(of count: Int, since start: Int64, sizeBytes: Int) {
     let nanoseconds = UInt64(clamping: MonotonicClock.nowNanoseconds() - start)
     state.withLock {
       $0.batchNanoseconds.add(nanoseconds)
       $0.batchSizes.add(UInt64(count))
+      $0.readBytes += UInt64(sizeBytes * ReadSections.batchesPerSample)
     }
   }
+
+  func noteCheckpoint(since start: Int64, at time: Int64) {
+    let nanoseconds = UInt64(clamping: MonotonicClock.nowNanoseconds() - start)
+    state.withLock {
+      $0.checkpoints += 1
+      $0.checkpointNanoseconds.add(nanoseconds)
+      $0.lastCheckpointTime = time
+    }
+  }
+
+  func noteFailedCheckpoint() { state.withLock { $0.failedCheckpoints += 1 } }
+
+  func noteFailedCleaning() { state.withLock { $0.failedCleanings += 1 } }
 
   func noteRefused(_ count: Int) {
     if count > 0 { state.withLock { $0.refusedEntries += UInt64(count) } }
@@ -87,6 +115,18 @@ final class OnlineCounters: Sendable {
 }
 
 extension OnlineStore {
+  /// When the checkpoint that is on disk was written, by whichever process.
+  private var checkpointTimeOnDisk: Int64? {
+    let path = StoragePath.join(directory, CheckpointFile.name)
+    do throws(StorageError) {
+      return try fileSystem.information(path)?.modificationTimeMicroseconds
+    } catch { return nil }
+  }
+
+  /// How much of the log is mapped, and how much of that is in the page cache now. Costs a system call
+  /// for each quarter of a GiB.
+  public var residency: LogMemory.Residency { log.memory().residency }
+
   /// Counters and sizes now; a copy that may be kept. Costs microseconds.
   public var metrics: OnlineMetrics {
     var metrics = counters.state.withLock { $0 }
@@ -96,6 +136,8 @@ extension OnlineStore {
     metrics.batchMisses = reads.batchMisses
     metrics.online = statistics
     metrics.log = log.statistics
+    metrics.waitingWrites = asynchronous.waitingCount
+    metrics.lastCheckpointTime = metrics.lastCheckpointTime ?? checkpointTimeOnDisk
     let keys = metrics.online.indexedKeys
     metrics.indexBytesPerKey = keys == 0 ? 0 : Double(metrics.online.indexBytes) / Double(keys)
     let logBytes = metrics.online.logBytes

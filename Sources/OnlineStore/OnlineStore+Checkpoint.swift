@@ -6,9 +6,34 @@ extension OnlineStore {
   /// and writers go on meanwhile; a shard's writers wait while it is copied, milliseconds for millions of
   /// keys. Cost: 16 bytes a key written, two syncs. One runs at a time.
   ///
-  /// Returns the LSN up to which the index on disk has every record.
+  /// Returns the LSN up to which the index on disk has every record. On a full disk it takes the space
+  /// that is kept for maintenance.
   @discardableResult
   public func checkpoint() throws(OnlineStoreError) -> LogSequenceNumber {
+    let start = MonotonicClock.nowNanoseconds()
+    do {
+      let lsn = try withReserve { () throws(OnlineStoreError) in try writeCheckpoint() }
+      counters.noteCheckpoint(since: start, at: clock.nowMicroseconds())
+      return lsn
+    } catch {
+      counters.noteFailedCheckpoint()
+      throw error
+    }
+  }
+
+  /// Runs maintenance; when the disk is full, once more without the reserve, which is kept again
+  /// afterwards if there is room.
+  func withReserve<Result>(
+    _ body: () throws(OnlineStoreError) -> Result
+  ) throws(OnlineStoreError) -> Result {
+    do { return try body() } catch {
+      guard error.isFullDisk, log.releaseReserve() else { throw error }
+      defer { log.restoreReserve() }
+      return try body()
+    }
+  }
+
+  private func writeCheckpoint() throws(OnlineStoreError) -> LogSequenceNumber {
     try checkpointing.withLock { last throws(OnlineStoreError) in
       let lsn = log.readableLSN
       // Whoever had appended by then may not have indexed it yet.

@@ -25,42 +25,72 @@ extension OnlineStore {
   /// record's LSN and times; followers do not see it. Tombstones are live: without them an older event
   /// that comes late would bring the key back.
   ///
-  /// Readers and writers go on meanwhile. Each byte that is given back costs at most one byte copied.
+  /// Readers and writers go on meanwhile. Each byte that is given back costs at most one byte copied; under
+  /// pressure, four. On a full disk the space that is kept for maintenance is taken, and segments go one
+  /// at a time.
   ///
   /// - Parameters:
   ///   - lsn: every follower has what the log holds up to here.
+  ///   - pressureBytes: while the log takes more than this, it goes down to a quarter more than its live
+  ///     records; nil for never.
   ///   - isExpired: whether a record of this group and event time counts no more; it is dropped, and its
   ///     key answers "never written" from then on.
   @discardableResult
   public func clean(
-    upTo lsn: LogSequenceNumber, minimumLogBytes: Int,
+    upTo lsn: LogSequenceNumber, minimumLogBytes: Int, pressureBytes: Int? = nil,
     isExpired: (_ groupID: UInt32, _ eventTime: Int64) -> Bool = { _, _ in false }
   ) throws(OnlineStoreError) -> CleaningReport {
     try cleaning.withLock { _ throws(OnlineStoreError) in
       var report = CleaningReport()
-      var last: LogSequenceNumber?
-      var removable = 0
-      for segment in log.segmentList where segment.isSealed {
-        let liveBytes = statistics.liveBytes
-        guard segment.lsns.upperBound - 1 <= lsn,
-          log.sizeBytes - removable > max(minimumLogBytes, liveBytes * 2)
-        else { break }
-        try copyLiveRecords(segment, isExpired, &report)
-        removable += segment.sizeBytes
-        last = segment.lsns.upperBound - 1
+      defer { if report != CleaningReport() { counters.noteCleaning(report) } }
+      /// As many segments as `count`, at most; false when none had to go.
+      func remove(_ count: Int) throws(OnlineStoreError) -> Bool {
+        try clean(
+          upTo: lsn, minimumLogBytes, pressureBytes ?? .max, segmentCount: count, isExpired,
+          &report)
       }
-      guard let last else { return report }
-      checkpointer.run { () throws(OnlineStoreError) in _ = try checkpoint() }
-      if let failure = checkpointer.failure { throw failure }
-      do throws(WriteAheadLogError) {
-        let removed = try log.removeSegments(upTo: last)
-        report.removedSegmentCount = removed.count
-        report.removedBytes = removed.reduce(0) { $0 + $1.sizeBytes }
-      } catch { throw .log(error) }
-      refreshMemory()
-      counters.noteCleaning(report)
+      do throws(OnlineStoreError) {
+        do throws(OnlineStoreError) { _ = try remove(.max) } catch {
+          guard error.isFullDisk else { throw error }
+          // What was copied is only there twice. Little is needed for one segment at a time.
+          log.releaseReserve()
+          defer { log.restoreReserve() }
+          while try remove(1) {}
+        }
+      } catch {
+        counters.noteFailedCleaning()
+        throw error
+      }
       return report
     }
+  }
+
+  private func clean(
+    upTo lsn: LogSequenceNumber, _ minimumLogBytes: Int, _ pressureBytes: Int, segmentCount: Int,
+    _ isExpired: (UInt32, Int64) -> Bool, _ report: inout CleaningReport
+  ) throws(OnlineStoreError) -> Bool {
+    var last: LogSequenceNumber?
+    var removable = 0
+    for segment in log.segmentList.prefix(segmentCount) where segment.isSealed {
+      let liveBytes = statistics.liveBytes
+      let sizeBytes = log.sizeBytes - removable
+      let wantedBytes = sizeBytes > pressureBytes ? liveBytes + liveBytes / 4 : liveBytes * 2
+      guard segment.lsns.upperBound - 1 <= lsn, sizeBytes > max(minimumLogBytes, wantedBytes)
+      else { break }
+      try copyLiveRecords(segment, isExpired, &report)
+      removable += segment.sizeBytes
+      last = segment.lsns.upperBound - 1
+    }
+    guard let last else { return false }
+    checkpointer.run { () throws(OnlineStoreError) in _ = try checkpoint() }
+    if let failure = checkpointer.failure { throw failure }
+    do throws(WriteAheadLogError) {
+      let removed = try log.removeSegments(upTo: last)
+      report.removedSegmentCount += removed.count
+      report.removedBytes += removed.reduce(0) { $0 + $1.sizeBytes }
+    } catch { throw .log(error) }
+    refreshMemory()
+    return true
   }
 
   /// A live record on its way to the log's end.

@@ -24,6 +24,9 @@ public struct RecordView: ~Escapable {
   /// The last moment at which it counts, whatever its group's ttl; nil for no limit of its own.
   public var expiresAt: Int64? { entry.expiresAt }
 
+  /// What the record takes in the log, without the log's own header.
+  var sizeBytes: Int { entry.bytes.byteCount }
+
   /// The features as `RowCodec` encodes them; empty for a tombstone.
   public var row: RawSpan {
     @_lifetime(copy self)
@@ -63,8 +66,17 @@ extension OnlineStore {
     let (section, isTimed) = sections.beginGet()
     defer { sections.end(section) }
     let start = isTimed ? MonotonicClock.nowNanoseconds() : 0
-    if try !show(tag, groupID: groupID, key: key, body) { sections.countMiss(section) }
-    if isTimed { counters.noteGet(since: start) }
+    guard isTimed else {
+      if try !show(tag, groupID: groupID, key: key, body) { sections.countMiss(section) }
+      return
+    }
+    var sizeBytes = 0
+    let isFound = try show(tag, groupID: groupID, key: key) { record in
+      sizeBytes = record.sizeBytes
+      body(record)
+    }
+    if !isFound { sections.countMiss(section) }
+    counters.noteGet(since: start, sizeBytes: sizeBytes)
   }
 
   /// The entry that answers for this key: a put, a tombstone, or nil when nothing was ever written.
@@ -111,6 +123,7 @@ extension OnlineStore {
     let (section, isTimed) = sections.beginBatch(keyCount: count)
     defer { sections.end(section) }
     let start = isTimed ? MonotonicClock.nowNanoseconds() : 0
+    var sizeBytes = 0
     let memory = logMemory
     var tags: [UInt64] = []
     tags.reserveCapacity(count)
@@ -136,14 +149,17 @@ extension OnlineStore {
       let (group, key) = (groupID(index), keys[index])
       var isShown = false
       do throws(OnlineStoreError) {
-        isShown = try show(at: positions[index], groupID: group, key: key) { body(index, $0) }
+        isShown = try show(at: positions[index], groupID: group, key: key) { record in
+          sizeBytes += record.sizeBytes
+          body(index, record)
+        }
       } catch {}
       // Another key with the same hash, or moved meanwhile, or damaged: the long way tells.
       if isShown { continue }
       if try !show(tags[index], groupID: group, key: key, { body(index, $0) }) { misses += 1 }
     }
     sections.countBatchMisses(misses, section)
-    if isTimed { counters.noteBatch(of: count, since: start) }
+    if isTimed { counters.noteBatch(of: count, since: start, sizeBytes: sizeBytes) }
   }
 
   /// No record lies in a segment's header.

@@ -1,3 +1,4 @@
+internal import Storage
 public import WriteAheadLog
 
 /// Why the online store refused or failed.
@@ -11,6 +12,15 @@ public enum OnlineStoreError: Error, Hashable, Sendable, CustomStringConvertible
   case indexDisagrees(LogSequenceNumber)
   /// The index has what it should not have.
   case indexDamaged(reason: String)
+
+  /// The disk has no room; nothing is harmed.
+  var isFullDisk: Bool {
+    switch self {
+    case .log(.full): true
+    case .log(.storage(let error)): error.kind == .full
+    default: false
+    }
+  }
 
   public var description: String {
     switch self {

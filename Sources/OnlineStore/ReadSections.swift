@@ -25,6 +25,9 @@ internal import Synchronization
     var objects: [(object: AnyObject, until: Int)] = []
   }
 
+  /// One in so many is timed.
+  static let getsPerSample = 64
+  static let batchesPerSample = 16
   private static let insideMask = 0xFFFF
   private static let oneGet = 1 << 16
   /// Words of a stripe after the first.

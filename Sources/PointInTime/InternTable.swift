@@ -101,7 +101,7 @@ struct WordTable: Sendable {
 }
 
 /// Byte strings to dense ids, by open addressing; the bytes of all lie in one array.
-struct BytesTable: Sendable {
+package struct BytesTable: Sendable {
   private struct Entry {
     var hash: UInt32
     /// -1 where the place is free.
@@ -114,9 +114,12 @@ struct BytesTable: Sendable {
   private var bytes: [UInt8] = []
   private var ends: [Int] = [0]
 
-  var count: Int { ends.count - 1 }
+  package var count: Int { ends.count - 1 }
 
-  init() {
+  /// Bytes of memory, about.
+  package var sizeBytes: Int { entries.count * 8 + ends.count * 8 + bytes.count }
+
+  package init() {
     entries = Array(repeating: Entry(hash: 0, id: -1), count: 16)
     mask = 15
   }
@@ -162,7 +165,7 @@ struct BytesTable: Sendable {
     return true
   }
 
-  mutating func intern(_ value: RawSpan) -> Int32 {
+  package mutating func intern(_ value: RawSpan) -> Int32 {
     if (count + 1) * 2 > entries.count { grow() }
     let hash = hash(value)
     var place = Int(truncatingIfNeeded: hash) & mask
@@ -190,7 +193,8 @@ struct BytesTable: Sendable {
     }
   }
 
-  func find(_ value: RawSpan) -> Int32 {
+  /// The value's id; -1 when it is not here.
+  package func find(_ value: RawSpan) -> Int32 {
     let hash = hash(value)
     var place = Int(truncatingIfNeeded: hash) & mask
     let tag = UInt32(truncatingIfNeeded: hash)
@@ -200,6 +204,8 @@ struct BytesTable: Sendable {
     }
     return -1
   }
+
+  package func value(_ id: Int32) -> [UInt8] { Array(bytes[ends[Int(id)]..<ends[Int(id) + 1]]) }
 
   /// All values, in the order of their ids.
   var values: [[UInt8]] { (0..<count).map { Array(bytes[ends[$0]..<ends[$0 + 1]]) } }

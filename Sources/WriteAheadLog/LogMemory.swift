@@ -53,6 +53,22 @@ internal import Storage
     for mapping in mappings.dropLast().suffix(last).reversed() { mapping?.populateResidentPages() }
   }
 
+  /// Bytes that are mapped, and those of them that the page cache has now.
+  public struct Residency: Hashable, Sendable {
+    public var mappedBytes = 0
+    public var residentBytes = 0
+  }
+
+  public var residency: Residency {
+    var residency = Residency()
+    for mapping in mappings {
+      guard let mapping else { continue }
+      residency.mappedBytes += mapping.count
+      residency.residentBytes += mapping.residentBytes
+    }
+    return residency
+  }
+
   /// How readers use it without counting references; valid as long as the object is.
   @unsafe public var view: UnsafePointer<View> { unsafe UnsafePointer(header) }
 

@@ -70,6 +70,8 @@ public struct LogStatistics: Hashable, Sendable {
   public var diskBytes = 0
   /// The bound on the segments' size; nil for none.
   public var limitBytes: Int?
+  /// The size of the reserve that the options ask for.
+  public var reserveBytes = 0
   /// The file of the reserve is there: the disk was not full, or is no longer.
   public var hasReserve = false
   public var firstLSN: LogSequenceNumber = 0

@@ -1,8 +1,9 @@
-internal import Storage
+public import Storage
 
 /// Beginning new segments, and the space for them.
 extension WriteAheadLog {
-  static let reserveName = "RESERVE"
+  /// The file whose space is kept for maintenance.
+  public static let reserveName = "RESERVE"
 
   /// Makes the tail a segment that has room for the group; why not, when it cannot.
   func roll(for group: Group) -> Refusal? {
@@ -14,7 +15,7 @@ extension WriteAheadLog {
       options.segmentCapacityBytes, SegmentHeader.sizeBytes + group.bytes.count)
     let blank: BlankSegment
     do throws(WriteAheadLogError) {
-      blank = try blankSegment(capacityBytes: capacity, isMaintenance: group.isMaintenance)
+      blank = try blankSegment(for: group, capacityBytes: capacity)
     } catch {
       if case .storage(let cause) = error { return .poisoning(cause) }
       return .harmless(error)
@@ -45,10 +46,12 @@ extension WriteAheadLog {
     }
   }
 
-  /// A filled file: the one that was prepared, or a new one.
+  /// A filled file: the one that was prepared, or a new one. For maintenance on a full disk the reserve
+  /// goes, and if need be a smaller file does.
   private func blankSegment(
-    capacityBytes: Int, isMaintenance: Bool
+    for group: Group, capacityBytes: Int
   ) throws(WriteAheadLogError) -> BlankSegment {
+    let isMaintenance = group.isMaintenance
     if !isMaintenance { try checkLimit(capacityBytes) }
     let prepared = spare.withLock { spare -> BlankSegment? in
       defer { spare = nil }
@@ -58,6 +61,23 @@ extension WriteAheadLog {
       if prepared.capacityBytes >= capacityBytes { return prepared }
       prepared.discard(fileSystem)
     }
+    do throws(WriteAheadLogError) {
+      return try newSegment(capacityBytes, isMaintenance: isMaintenance)
+    } catch {
+      // The mark of a proper close is not worth the reserve.
+      guard isMaintenance, group.kind == .records, case .full = error else { throw error }
+      let smaller = SegmentHeader.sizeBytes + max(group.bytes.count, options.groupLimitBytes * 4)
+      if releaseReserve() {
+        do { return try newSegment(capacityBytes, isMaintenance: true) } catch {}
+      }
+      guard smaller < capacityBytes else { throw error }
+      return try newSegment(smaller, isMaintenance: true)
+    }
+  }
+
+  private func newSegment(
+    _ capacityBytes: Int, isMaintenance: Bool
+  ) throws(WriteAheadLogError) -> BlankSegment {
     do throws(StorageError) {
       try checkSpace(capacityBytes, isMaintenance: isMaintenance)
       let blank = try BlankSegment.prepare(
@@ -67,14 +87,12 @@ extension WriteAheadLog {
       return blank
     } catch {
       // Nothing has its name yet, so nothing is harmed.
-      guard error.kind == .full else { throw .storage(error) }
-      releaseReserve()
-      throw .full(cause: error)
+      throw error.kind == .full ? .full(cause: error) : .storage(error)
     }
   }
 
   private func checkLimit(_ addedBytes: Int) throws(WriteAheadLogError) {
-    guard let limit = options.limitBytes else { return }
+    guard let limit = limitBytes else { return }
     let size = sizeBytes
     if size + addedBytes > limit { throw .limitReached(sizeBytes: size, limitBytes: limit) }
   }
@@ -83,6 +101,7 @@ extension WriteAheadLog {
   /// stays.
   private func checkSpace(_ addedBytes: Int, isMaintenance: Bool) throws(StorageError) {
     guard options.reserveBytes > 0 else { return }
+    try noticeReserve()
     let kept = isMaintenance || hasReserve.withLock { $0 } ? 0 : options.reserveBytes
     let available = try fileSystem.availableBytes(directory)
     guard available >= Int64(addedBytes) + Int64(kept) else {
@@ -166,46 +185,62 @@ extension WriteAheadLog {
     threads.withLock { $0.append(thread) }
   }
 
-  /// Gives the space that is kept for maintenance back to the disk. Appends do so when they find the
-  /// disk full. The reserve is kept again once a new segment finds room for both.
-  public func releaseReserve() {
-    guard !options.isReadOnly, hasReserve.withLock({ $0 }) else { return }
+  /// Gives the space that is kept for maintenance back to the disk, for maintenance that finds it full.
+  /// The reserve is kept again once there is room for it and a segment: `restoreReserve` and each new
+  /// segment look. Returns whether there was something to give.
+  @discardableResult public func releaseReserve() -> Bool {
+    guard !options.isReadOnly else { return false }
+    hasReserve.withLock { $0 = false }
+    return WriteAheadLog.releaseReserve(directory: directory, fileSystem: fileSystem)
+  }
+
+  /// The same for a log that this process has not opened: its writer, if there is one, takes notice.
+  @discardableResult public static func releaseReserve(
+    directory: String, fileSystem: any FileSystem
+  ) -> Bool {
     do throws(StorageError) {
-      try fileSystem.removeFile(StoragePath.join(directory, WriteAheadLog.reserveName))
-      hasReserve.withLock { $0 = false }
+      return try fileSystem.removeFile(StoragePath.join(directory, reserveName))
     } catch {
       // Whoever needs the space will say that there is none.
+      return false
     }
   }
 
-  /// Creates the file of the reserve if there is room for it and a segment.
-  func restoreReserve() {
-    guard options.reserveBytes > 0, !options.isReadOnly, !hasReserve.withLock({ $0 }) else {
-      return
+  /// Another process may have taken the reserve for its own maintenance.
+  func noticeReserve() throws(StorageError) {
+    let path = StoragePath.join(directory, WriteAheadLog.reserveName)
+    let isThere = try fileSystem.information(path)?.sizeBytes == Int64(options.reserveBytes)
+    hasReserve.withLock { $0 = isThere }
+  }
+
+  /// Keeps the space for maintenance again, if the disk has room for it and a segment.
+  public func restoreReserve() {
+    guard options.reserveBytes > 0, !options.isReadOnly else { return }
+    reserving.withLock { _ in
+      do throws(StorageError) {
+        try noticeReserve()
+        if !hasReserve.withLock({ $0 }) { try makeReserve() }
+      } catch {
+        // Without it maintenance has less room on a full disk; nothing else depends on it.
+      }
     }
+  }
+
+  private func makeReserve() throws(StorageError) {
     let path = StoragePath.join(directory, WriteAheadLog.reserveName)
     let size = Int64(options.reserveBytes)
+    // One of another size, for other options.
+    try fileSystem.removeFile(path)
+    let available = try fileSystem.availableBytes(directory)
+    guard available >= size + Int64(options.segmentCapacityBytes) else { return }
+    let file = try fileSystem.open(path, .create)
     do throws(StorageError) {
-      if let found = try fileSystem.information(path) {
-        if found.sizeBytes == size {
-          hasReserve.withLock { $0 = true }
-          return
-        }
-        try fileSystem.removeFile(path)
-      }
-      let available = try fileSystem.availableBytes(directory)
-      guard available >= size + Int64(options.segmentCapacityBytes) else { return }
-      let file = try fileSystem.open(path, .create)
-      do throws(StorageError) {
-        try file.allocate(sizeBytes: size)
-        try file.close()
-      } catch {
-        try fileSystem.removeFile(path)
-        throw error
-      }
-      hasReserve.withLock { $0 = true }
+      try file.allocate(sizeBytes: size)
+      try file.close()
     } catch {
-      // Without it maintenance has less room on a full disk; nothing else depends on it.
+      try fileSystem.removeFile(path)
+      throw error
     }
+    hasReserve.withLock { $0 = true }
   }
 }

@@ -87,7 +87,11 @@ extension WriteAheadLog {
     }
     found.segmentCount = segmentCount
     found.firstLSN = firstLSN
-    found.limitBytes = options.limitBytes
+    found.limitBytes = limitBytes
+    found.reserveBytes = options.reserveBytes
+    if options.isReadOnly {
+      do throws(StorageError) { try noticeReserve() } catch {}
+    }
     found.hasReserve = hasReserve.withLock { $0 }
     found.diskBytes =
       sizeBytes + spare.withLock { $0?.capacityBytes ?? 0 }

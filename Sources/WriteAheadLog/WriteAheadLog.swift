@@ -29,6 +29,9 @@ public final class WriteAheadLog: Sendable {
   let spare = Lock<BlankSegment?>(nil)
   /// The file that keeps space for maintenance is there.
   let hasReserve = Lock(false)
+  /// One thread at a time makes it.
+  let reserving = Lock<Void>(())
+  private let limit: Lock<Int?>
   /// Where the last replays ended, so that followers go on without scanning again.
   let replayEnds = Lock<[ReplayPlace]>([])
   /// Tells other processes what is durable; nil when this one only reads.
@@ -140,6 +143,7 @@ public final class WriteAheadLog: Sendable {
     store = last.header.store
     self.recovery = found.report
     options = recovery.options
+    limit = Lock(recovery.options.limitBytes)
     directory = recovery.directory
     fileSystem = recovery.fileSystem
     monitor = Monitor(
@@ -162,6 +166,13 @@ public final class WriteAheadLog: Sendable {
     monitor.withLock { $0.isClosed = true }
     wakeEverybody()
     lock?.release()
+  }
+
+  /// The segments' size together beyond which appends are refused; nil for none. May be changed at any
+  /// time, for the appends that follow.
+  public var limitBytes: Int? {
+    get { limit.withLock { $0 } }
+    set { limit.withLock { $0 = newValue } }
   }
 
   /// The LSN with which the log begins: what was before is removed. 1 in a log that kept everything.

@@ -23,8 +23,9 @@ public struct WriteAheadLogOptions: Hashable, Sendable {
   /// The segments' size together beyond which appends are refused with `.limitReached`, until some are
   /// removed; maintenance may go beyond. nil: the disk is the limit.
   public var limitBytes: Int?
-  /// Space kept for maintenance: a file of this size is removed when the disk is full, and appends that
-  /// are not maintenance leave that much free. It should hold a checkpoint and a segment. 0: none.
+  /// Space kept for maintenance: a file of this size, which maintenance removes when it finds the disk
+  /// full; until it is there again appends leave that much free. It should hold a checkpoint (16 bytes a
+  /// key), a segment, and what else maintenance writes. 0: none.
   public var reserveBytes = 0
 
   public init() {}

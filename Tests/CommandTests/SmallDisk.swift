@@ -50,6 +50,28 @@ final class SmallDisk {
     try file.close()
   }
 
+  /// Takes the last byte.
+  func fillUp() throws {
+    try fill(leaving: 1 << 20)
+    try takeRest()
+  }
+
+  /// Takes what has become free since.
+  func takeRest() throws {
+    guard let file = FileHandle(forWritingAtPath: path + "/filler") else {
+      throw CocoaError(.fileWriteUnknown)
+    }
+    _ = try file.seekToEnd()
+    // The system says when.
+    while (try? file.write(contentsOf: Data(count: 4096))) != nil {}
+    try file.close()
+  }
+
+  var freeBytes: Int {
+    let attributes = try? FileManager.default.attributesOfFileSystem(forPath: path)
+    return (attributes?[.systemFreeSize] as? NSNumber)?.intValue ?? -1
+  }
+
   func free() throws { try FileManager.default.removeItem(atPath: path + "/filler") }
 
   private static func run(_ arguments: String...) throws -> Bool {

@@ -178,11 +178,11 @@ import Testing
     }
     try store.flush()
     let statistics = try store.statistics()
-    #expect(statistics.activity.commitCount == 3 && statistics.activity.commitSeconds(0.5) > 0)
+    #expect(statistics.activity.commitCount == 3 && statistics.activity.commits.p50 > 0)
     let lines = statistics.openMetrics.split(separator: "\n").map(String.init)
     #expect(lines.last == "# EOF")
     #expect(lines.contains("fstore_online_keys{group=\"readings\"} 3"))
-    #expect(lines.contains("fstore_unflushed_lsns{group=\"readings\"} 0"))
+    #expect(lines.contains("fstore_unflushed_records{group=\"readings\"} 0"))
     #expect(lines.contains("fstore_written_records_total 3"))
     #expect(lines.contains("fstore_commit_duration_seconds_count 3"))
     // Every sample follows its own metric's type.

@@ -86,20 +86,61 @@ import WriteAheadLog
       Issue.record("\(String(describing: error))")
       return
     }
-    // The reserve went, and appends leave its space to maintenance.
-    #expect(!files.paths.contains("/log/RESERVE") && !log.statistics.hasReserve)
-    #expect(fill(log, from: 0).count == 0 && files.usedBytes <= 60_000 - 16_384)
+    // The reserve stays: others may fill the disk before maintenance comes.
+    #expect(files.paths.contains("/log/RESERVE") && log.statistics.hasReserve)
+    #expect(fill(log, from: 0).count == 0 && files.usedBytes <= 60_000)
     #expect(try contents(log, from: 1).count == count)
+    files.limit(toBytes: files.usedBytes)
+    // Maintenance takes it, and appends leave its space to maintenance.
+    let last = UInt8(count)
     _ = try log.append(
-      LogRecords([[UInt8](repeating: UInt8(count), count: 1000)]), isMaintenance: true)
-    try log.removeSegments(upTo: 6)
-    let more = fill(log, from: count + 1)
+      LogRecords([[UInt8](repeating: last, count: 3000), [last + 1]]), isMaintenance: true)
+    #expect(!files.paths.contains("/log/RESERVE") && !log.statistics.hasReserve)
+    #expect(fill(log, from: count + 2).count <= 2)
+    let kept = files.usedBytes
+    #expect(fill(log, from: 0).count == 0 && files.usedBytes == kept)
+    // Removed segments make room for appends only when the reserve's space is free besides.
+    let held = Int(log.readableLSN)
+    try log.removeSegments(upTo: 9)
+    let more = fill(log, from: held)
     #expect(more.count > 0)
-    #expect(try contents(log, from: log.firstLSN).count == count + 1 + more.count - 6)
-    #expect(log.readableLSN == Int64(count + 1 + more.count), "a refused append takes no LSN")
+    #expect(log.readableLSN == Int64(held + more.count), "a refused append takes no LSN")
     // With room for both, the reserve comes back with the next segment.
     files.limit(toBytes: 200_000)
     try append(log, 0..<5)
+    #expect(log.statistics.hasReserve && files.bytes(of: "/log/RESERVE")?.count == 16_384)
+    try log.close()
+  }
+
+  @Test func maintenanceMakesDoWithASmallerSegment() throws {
+    let files = SimulatedFileSystem()
+    let options = options {
+      $0.segmentCapacityBytes = 64 << 10
+      $0.groupLimitBytes = 1000
+    }
+    let log = try open(files, options)
+    _ = try log.append(LogRecords([[UInt8](repeating: 1, count: 59_000)]))
+    files.limit(toBytes: files.usedBytes + (16 << 10))
+    #expect(throws: WriteAheadLogError.self) {
+      try log.append(LogRecords([[UInt8](repeating: 2, count: 3000)]))
+    }
+    _ = try log.append(LogRecords([[UInt8](repeating: 2, count: 3000)]), isMaintenance: true)
+    #expect(log.segmentList.map(\.sizeBytes) == [64 << 10, 4096 + 4000])
+    try log.close()
+    #expect(try contents(open(files, options), from: 1) == [1: 1, 2: 2])
+  }
+
+  @Test func aReserveThatAnotherProcessTookIsMissed() throws {
+    let files = SimulatedFileSystem()
+    let options = options { $0.reserveBytes = 16_384 }
+    let log = try open(files, options)
+    #expect(WriteAheadLog.releaseReserve(directory: "/log", fileSystem: files))
+    #expect(!WriteAheadLog.releaseReserve(directory: "/log", fileSystem: files))
+    files.limit(toBytes: files.usedBytes + 16_384)
+    // Its space is not for appends.
+    #expect(fill(log, from: 0).error != nil && log.segmentCount == 1)
+    files.limit(toBytes: 200_000)
+    log.restoreReserve()
     #expect(log.statistics.hasReserve && files.bytes(of: "/log/RESERVE")?.count == 16_384)
     try log.close()
   }

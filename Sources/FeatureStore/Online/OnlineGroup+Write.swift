@@ -35,7 +35,7 @@ extension OnlineGroup {
     do {
       let lsns = try log.append(batch.records)
       return noted(batch, firstLSN: lsns.lowerBound)
-    } catch { throw FeatureStoreError(error) }
+    } catch { throw store.refusal(error) }
   }
 
   /// Writes those records of a batch whose condition holds, in one atomic commit, and says of each what
@@ -49,7 +49,7 @@ extension OnlineGroup {
       let outcomes = try log.write(batch.records, if: condition)
       noteAppended(batch)
       return outcomes
-    } catch { throw FeatureStoreError(error) }
+    } catch { throw store.refusal(error) }
   }
 
   /// Writes tombstones in one atomic commit: online answers "deleted", offline gets rows with `is_deleted`.
@@ -169,7 +169,7 @@ extension OnlineGroup {
       let outcomes = try await log.writeAsynchronously(batch.records, if: condition)
       noteAppended(batch)
       return outcomes
-    } catch { throw FeatureStoreError(error) }
+    } catch { throw store.refusal(error) }
   }
 
   @discardableResult

@@ -104,7 +104,9 @@ private struct StoreRepair {
           let table = try tables.load(group)
           let position = try OfflinePosition.check(
             table.metadata, storeID: registry.storeID, group: group)
-          positions.append((group, position.lsn))
+          // Rows that never were in the log have LSNs of it, too.
+          let last = max(position.lsn, BackfillNote.lastLSN(in: table.metadata))
+          positions.append((group, last))
         } catch { report.remainingDamages.append(FeatureStoreError(error).message) }
       }
     } catch { report.remainingDamages.append(FeatureStoreError(error).message) }

@@ -14,6 +14,7 @@ struct SQLiteError: Error {
     let kind: StorageError.Kind? =
       switch code & 0xFF {
       case SQLITE_FULL: .full
+      case SQLITE_IOERR where isWithoutRoom: .full
       case SQLITE_READONLY: .readOnly
       case SQLITE_PERM, SQLITE_AUTH: .permissionDenied
       case SQLITE_IOERR, SQLITE_CANTOPEN: .inputOutput
@@ -21,6 +22,9 @@ struct SQLiteError: Error {
       }
     return kind.map { StorageError($0, operation: "use", path: path, message: message) }
   }
+
+  /// There was no room for the memory that connections share, so nothing was read or written yet.
+  var isWithoutRoom: Bool { code == SQLITE_IOERR | 19 << 8 }  // SQLITE_IOERR_SHMSIZE
 
   /// Another connection holds the lock for longer than we wait. Nothing was changed.
   var isBusy: Bool { code & 0xFF == SQLITE_BUSY || code & 0xFF == SQLITE_LOCKED }

@@ -7,12 +7,15 @@ extension Command {
   static let initialize = Command(
     name: "init", summary: "make a new, empty store",
     discussion: "The directory must be empty or not be there yet. Example:\n\n  fstore init store",
-    syntax: CommandSyntax(positionals: [
-      .init(name: "DIRECTORY", help: "where; the --store otherwise", isRequired: false)
-    ])
+    syntax: CommandSyntax(
+      positionals: [
+        .init(name: "DIRECTORY", help: "where; the --store otherwise", isRequired: false)
+      ], options: settingsOptions)
   ) { context in
     let directory = context.arguments.positionals.first ?? context.storeDirectory
-    try FeatureStore.create(at: directory)
+    var settings = StoreSettings()
+    try change(&settings, context.arguments)
+    try FeatureStore.create(at: directory, settings: settings)
     context.output.print(["store": .string(directory)]) { "made a feature store in \(directory)" }
     return .success
   }

@@ -13,6 +13,9 @@ extension Command {
       (the default) the first one ends the ingest, and what came before it is kept. Example:
 
         fstore ingest weather weather.csv --on-error skip
+
+      With --offline-only the records of the file are appended to the offline table alone, all or nothing, and
+      once: a second run finds it done. 'fstore materialize' brings their newest online.
       """,
     syntax: CommandSyntax(
       positionals: [
@@ -25,6 +28,8 @@ extension Command {
         CommandSyntax.option(
           "--flush-every", "ROWS", "flush to the offline table after so many records"),
         CommandSyntax.flag("--no-flush", "leave the records in the log for a later flush"),
+        CommandSyntax.flag("--offline-only", "history: past the log, to the offline table alone"),
+        CommandSyntax.flag("--again", "with --offline-only: although the table has this file"),
       ])
   ) { context in
     let arguments = context.arguments
@@ -44,14 +49,22 @@ extension Command {
     let bar = ProgressBar("ingesting \(file)")
     let report = try context.withStore(.readWrite) { store in
       defer { bar.finish() }
-      return try store.ingest(arguments.positionals[0], file: file, options: options) { progress in
+      let group = arguments.positionals[0]
+      func show(_ progress: IngestProgress) {
         bar.update(
           progress.bytesRead, of: progress.totalBytes,
           detail: "\(countText(progress.acceptedCount)) records")
       }
+      guard arguments.has("--offline-only") else {
+        return try store.ingest(group, file: file, options: options, progress: show)
+      }
+      return try store.backfill(
+        group, file: file, options: options, repeats: arguments.has("--again"), progress: show)
     }
     context.output.print(json(report)) {
-      "\(countText(report.acceptedCount)) records accepted, \(countText(report.refusedCount)) refused"
+      if report.wasDoneBefore { return "the table has this file already; nothing was written" }
+      return
+        "\(countText(report.acceptedCount)) records accepted, \(countText(report.refusedCount)) refused"
         + (report.flushCount > 0 ? ", \(report.flushCount) flushes" : "")
     }
     for row in report.refusedRows.prefix(20) { Output.note(text(row)) }
@@ -267,7 +280,8 @@ extension Command {
     [
       "accepted": .integer(Int64(report.acceptedCount)),
       "refused": .integer(Int64(report.refusedCount)),
-      "stopped": .bool(report.wasStopped), "flushes": .integer(Int64(report.flushCount)),
+      "stopped": .bool(report.wasStopped), "done_before": .bool(report.wasDoneBefore),
+      "flushes": .integer(Int64(report.flushCount)),
       "first_lsn": report.firstLSN.map { .integer($0) } ?? .null,
       "last_lsn": report.lastLSN.map { .integer($0) } ?? .null,
       "refused_rows": .array(

@@ -7,7 +7,7 @@ extension Command {
     ingest, put, get, delete, purge, flush, materialize, trainingSet, optimize, vacuum, snapshots,
     files, manifests, partitions, history, references, metadataLog, verify, backup, restore,
     repair, jobsSet, jobsRemove, jobsList, jobsShow, jobsHistory, jobsRun, schedule, health,
-    stats, version,
+    stats, configure, version,
   ]
 
   static let stats = Command(
@@ -33,15 +33,88 @@ extension Command {
           group.name, countText(group.onlineKeyCount), countText(group.deletedKeyCount),
           countText(group.offlineRecordCount), countText(group.fileCount),
           bytesText(group.offlineBytes), "\(group.snapshotCount)",
-          group.isOffline ? countText(group.unflushedLSNs) + " lsn" : "-",
+          group.isOffline ? behind(group) : "-",
         ])
       }
       return table.text()
         + "\n\nlog: \(bytesText(report.logBytes)) in \(report.segmentCount) segments, "
         + "last lsn \(countText(report.lastLSN)); index: \(countText(report.indexedKeyCount)) keys, "
-        + "\(bytesText(report.indexBytes))"
+        + "\(bytesText(report.indexBytes))" + warnings(report)
     }
     return .success
+  }
+
+  private static func behind(_ group: StoreStatistics.Group) -> String {
+    let count = countText(group.unflushedRecordCount) + " records"
+    return group.unflushedRecordCount == 0 ? count : "\(count), \(Int(group.lagSeconds)) s"
+  }
+
+  /// What should not be so.
+  private static func warnings(_ report: StoreStatistics) -> String {
+    var lines: [String] = []
+    if let limit = report.logLimitBytes, report.logBytes > limit / 5 * 4 {
+      lines.append("the log is close to its limit of \(bytesText(limit))")
+    }
+    if report.reserveBytes > 0, !report.hasReserve {
+      lines.append(
+        "the reserve of \(bytesText(report.reserveBytes)) is not kept: "
+          + "\(bytesText(report.availableBytes)) are free")
+    }
+    return lines.map { "\nwarning: \($0)" }.joined()
+  }
+
+  static let configure = Command(
+    name: "configure", summary: "show or change how the store uses its disk",
+    discussion: """
+      While the log takes as much as --log-limit, writes are refused until a flush makes room: the offline
+      tables could not follow. --reserve is kept free on the disk for flushes, cleaning, checkpoints, optimize and
+      vacuum, for the day when the disk is full. 'default' is 16GiB (or four times what live records take, if that is
+      more), and 128MiB. Without options the settings are shown. Example:
+
+        fstore configure --log-limit 64GiB
+      """,
+    syntax: CommandSyntax(options: settingsOptions)
+  ) { context in
+    let arguments = context.arguments
+    let isChange = settingsOptions.contains { arguments.value($0.name) != nil }
+    let settings = try context.withStore(isChange ? .readWrite : .offline) { store in
+      var settings = store.settings
+      guard isChange else { return settings }
+      try change(&settings, arguments)
+      try store.configure(settings)
+      return settings
+    }
+    context.output.print([
+      "log_limit_bytes": settings.logLimitBytes.map { .integer(Int64($0)) } ?? .null,
+      "reserve_bytes": settings.logReserveBytes.map { .integer(Int64($0)) } ?? .null,
+    ]) {
+      func text(_ bytes: Int?) -> String {
+        bytes.map { $0 == 0 ? "none" : bytesText(Int64($0)) } ?? "default"
+      }
+      return
+        "log limit: \(text(settings.logLimitBytes)); reserve: \(text(settings.logReserveBytes))"
+    }
+    return .success
+  }
+
+  static let settingsOptions = [
+    CommandSyntax.option("--log-limit", "SIZE", "bound on the log: a size, none or default"),
+    CommandSyntax.option("--reserve", "SIZE", "space kept for maintenance, likewise"),
+  ]
+
+  static func change(
+    _ settings: inout StoreSettings, _ arguments: Arguments
+  ) throws(UsageError) {
+    func bytes(_ name: String, _ current: Int?) throws(UsageError) -> Int? {
+      switch arguments.value(name) {
+      case nil: current
+      case "none": 0
+      case "default": nil
+      default: try arguments.byteCount(name).map { Int(clamping: $0) }
+      }
+    }
+    settings.logLimitBytes = try bytes("--log-limit", settings.logLimitBytes)
+    settings.logReserveBytes = try bytes("--reserve", settings.logReserveBytes)
   }
 
   static let materialize = Command(
