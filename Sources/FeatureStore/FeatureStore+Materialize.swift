@@ -37,4 +37,5 @@ extension FeatureStore {
         store: self, group: group, table: table, log: log, memoryBytes: memoryBytes)
       return try work.run(progress)
     }
-  }}
+  }
+}
