@@ -1,17 +1,29 @@
 // Metadata files, for catalogs that keep them themselves.
 extension FileIO {
   /// Writes a table's new metadata, durable before anybody can be told of it.
-  func write(_ state: TableState) throws(IcebergError) {
-    try write(state.metadataLocation, state.metadata.content(at: state.metadataLocation))
-  }
+  func write(_ state: TableState) throws(IcebergError) { try write([state]) }
 
-  /// Writes all of them, or leaves none behind.
-  func write(_ states: [TableState]) throws(IcebergError) {
+  /// Writes all of them, or leaves none behind. All files are durable when this returns, and so are their
+  /// names and all other names in `folders`.
+  func write(
+    _ states: [TableState], synchronizing folders: Set<String> = []
+  ) throws(IcebergError) {
     for (index, state) in states.enumerated() {
-      do throws(IcebergError) { try write(state) } catch {
+      do throws(IcebergError) {
+        let location = state.metadataLocation
+        let text = state.text ?? MetadataText(state.metadata)
+        try writeWithoutName(location, text.content(state.metadata, at: location))
+      } catch {
         deleteAll(states[...index].map(\.metadataLocation))
         throw error
       }
+    }
+    do throws(IcebergError) {
+      try synchronizeFolders(
+        folders.union(states.map { Location.parent(of: $0.metadataLocation) }))
+    } catch {
+      deleteAll(states.map(\.metadataLocation))
+      throw error
     }
   }
 
@@ -43,4 +55,13 @@ extension TableDefinition {
       "write.metadata.previous-versions-max": "100",
     ].merging(properties) { $1 }
   }
+}
+
+/// A catalog that writes metadata files itself. It makes their names durable, and can do so in one go with those
+/// of the manifests beside them.
+protocol MetadataFileCatalog: Catalog {
+  /// As `commit`; before anything is published, all names in `folders` are durable.
+  func commit(
+    _ changes: [TableChange], synchronizing folders: Set<String>
+  ) throws(IcebergError) -> [TableState]
 }

@@ -24,6 +24,8 @@ struct SnapshotProducer {
   private(set) var attempts: [Attempt] = []
   /// The locations of all manifests that this commit wrote.
   private(set) var writtenManifests: [String] = []
+  /// The folders whose names must be durable before the snapshot is published.
+  private(set) var folders: Set<String> = []
   private var newManifests: [ManifestFile]?
   /// By the path of a manifest: what it became without the removed files, and which were in it.
   private var filtered: [String: Filtered] = [:]
@@ -98,6 +100,7 @@ struct SnapshotProducer {
   ) throws(IcebergError) -> Snapshot {
     let location = Location.join(
       metadata.metadataFolder, "snap-\(snapshotID)-\(attempts.count + 1)-\(commitUUID).avro")
+    folders.insert(metadata.metadataFolder)
     // Recorded before it is written: what a failed write leaves behind is cleaned up, too.
     attempts.append(
       Attempt(manifestList: location, manifests: Set(manifests.map(\.path))))
@@ -144,6 +147,7 @@ extension SnapshotProducer {
   private mutating func newManifestLocation(_ metadata: TableMetadata) -> String {
     let location = Location.join(
       metadata.metadataFolder, "\(commitUUID)-m\(writtenManifests.count).avro")
+    folders.insert(metadata.metadataFolder)
     writtenManifests.append(location)
     return location
   }
