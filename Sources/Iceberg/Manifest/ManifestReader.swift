@@ -9,6 +9,8 @@ public struct ManifestReader: Sendable {
   /// What to read of each file's column statistics, most of a manifest's bytes.
   public enum Statistics: Hashable, Sendable {
     case all
+    /// Counts and bounds of these columns, by field id; no sizes.
+    case columns(Set<Int32>)
     /// No counts, sizes and bounds: for plans that look at no column.
     case none
   }
@@ -63,7 +65,7 @@ public struct ManifestReader: Sendable {
         }
       plan = try ManifestPlan(
         file.schema, spec: self.spec, types: self.spec.partitionTypes(schema: self.schema),
-        statistics: statistics == .all)
+        statistics: statistics)
     } catch {
       throw error.adding("manifest", manifest.path)
     }
@@ -261,15 +263,12 @@ extension AvroDecoder {
   ) throws(AvroError) {
     guard try readPresence(form.nulls) else { return }
     while case let count = try readBlockCount(), count > 0 {
-      counts.reserveCapacity(min(count, 1024))
+      counts.reserveCapacity(min(count, form.columns?.count ?? 1024))
       for _ in 0..<count {
-        if form.isKeyFirst {
-          let key = try readInt()
-          counts[key] = try readLong()
-        } else {
-          let value = try readLong()
-          counts[try readInt()] = value
-        }
+        var key = form.isKeyFirst ? try readInt() : 0
+        let value = try readLong()
+        if !form.isKeyFirst { key = try readInt() }
+        if form.wants(key) { counts[key] = value }
       }
     }
   }
@@ -298,14 +297,15 @@ extension AvroDecoder {
   ) throws(AvroError) {
     guard try readPresence(form.nulls) else { return }
     while case let count = try readBlockCount(), count > 0 {
-      bounds.reserveCapacity(min(count, 1024))
+      bounds.reserveCapacity(min(count, form.columns?.count ?? 1024))
       for _ in 0..<count {
         if form.isKeyFirst {
           let key = try readInt()
-          bounds[key] = try readBytes()
+          if form.wants(key) { bounds[key] = try readBytes() } else { try skipBytes() }
         } else {
           let value = try readBytes()
-          bounds[try readInt()] = value
+          let key = try readInt()
+          if form.wants(key) { bounds[key] = value }
         }
       }
     }
