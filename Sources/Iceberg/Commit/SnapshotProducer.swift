@@ -191,12 +191,13 @@ extension SnapshotProducer {
       // Manifests without live files have said what they had to say.
       return existing.filter { $0.hasAddedFiles || $0.hasExistingFiles }
     }
-    var missing = Set((change.removed + change.removedDeletes).map(\.commitKey))
-    let specIDs = Set((change.removed + change.removedDeletes).map(\.specID))
+    let removed = change.removed + change.removedDeletes
+    var missing = Set(removed.map(\.commitKey))
+    let partitions = RemovedPartitions(removed, metadata)
     var kept: [ManifestFile] = []
     for manifest in existing {
       guard manifest.hasAddedFiles || manifest.hasExistingFiles else { continue }
-      guard specIDs.contains(manifest.partitionSpecID),
+      guard partitions.mayBe(in: manifest),
         manifest.content == .deletes || !change.removed.isEmpty
       else {
         kept.append(manifest)
@@ -224,6 +225,11 @@ extension SnapshotProducer {
   ) throws(IcebergError) -> Filtered {
     if let known = filtered[manifest.path] { return known }
     let paths = Set(change.removed.map(\.path))
+    if manifest.content == .data, try !holds(manifest, paths, metadata) {
+      let result = Filtered(manifest: nil, removed: [])
+      filtered[manifest.path] = result
+      return result
+    }
     let deleteKeys = Set(change.removedDeletes.map(\.commitKey))
     var removed: [DataFile] = []
     var entries: [ManifestEntry] = []
@@ -258,6 +264,17 @@ extension SnapshotProducer {
     }
     filtered[manifest.path] = result
     return result
+  }
+
+  /// Whether live files of a manifest are among these: a pass over it without its statistics.
+  private func holds(
+    _ manifest: ManifestFile, _ paths: Set<String>, _ metadata: TableMetadata
+  ) throws(IcebergError) -> Bool {
+    var reader = try store.reader(of: manifest, metadata: metadata, statistics: .none)
+    while let entry = try reader.next() {
+      if entry.isLive, paths.contains(entry.dataFile.path) { return true }
+    }
+    return false
   }
 
   private func withoutRemovedManifests(

@@ -107,6 +107,7 @@ struct ManifestTasks: Sendable {
   private let filters: [Int32: PartitionFilter]
   private let deletes: DeleteFileIndex
   private let statistics: ManifestReader.Statistics
+  fileprivate let hasFilter: Bool
 
   /// Reads the manifest list, and the manifests of delete files.
   ///
@@ -130,7 +131,8 @@ struct ManifestTasks: Sendable {
       manifests: read, store: store, metadata: metadata, expression: expression, filters: filters,
       deletes: try deleteIndex(
         manifests.filter { $0.content == .deletes }, filters, store, metadata),
-      statistics: scan.includesStatistics ? .all : .columns(expression.fieldIDs))
+      statistics: scan.includesStatistics ? .all : .columns(expression.fieldIDs),
+      hasFilter: !expression.fieldIDs.isEmpty)
     return (tasks, data.count - read.count)
   }
 
@@ -172,21 +174,42 @@ struct ManifestTasks: Sendable {
     fileprivate let filter: PartitionFilter?
     fileprivate var reader: ManifestReader
 
+    /// Neighbours are often of one partition.
+    private var known: (partition: [Literal?], mayMatch: Bool)?
+
     private static let chunkSize = 512
+
+    fileprivate init(tasks: ManifestTasks, filter: PartitionFilter?, reader: ManifestReader) {
+      self.tasks = tasks
+      self.filter = filter
+      self.reader = reader
+    }
+
+    private mutating func nextEntry() throws(IcebergError) -> (
+      entry: ManifestEntry, isWanted: Bool
+    )? {
+      guard let filter, tasks.hasFilter else { return try reader.next { _ in true } }
+      var known = known
+      defer { self.known = known }
+      return try reader.next { partition in
+        if let known, known.partition == partition { return known.mayMatch }
+        let mayMatch = filter.mayMatch(partition)
+        known = (partition, mayMatch)
+        return mayMatch
+      }
+    }
 
     /// Some files; nil at the end.
     mutating func next() throws(IcebergError) -> Chunk? {
       var chunk = Chunk()
       chunk.tasks.reserveCapacity(Self.chunkSize)
       while chunk.tasks.count < Self.chunkSize {
-        guard let entry = try reader.next() else {
+        guard let (entry, isWanted) = try nextEntry() else {
           return chunk.tasks.isEmpty && chunk.skippedFileCount == 0 ? nil : chunk
         }
         guard entry.isLive else { continue }
         let file = entry.dataFile
-        guard filter?.mayMatch(file.partition) ?? true,
-          TableScan.mayMatch(tasks.expression, file)
-        else {
+        guard isWanted, TableScan.mayMatch(tasks.expression, file) else {
           chunk.skippedFileCount += 1
           continue
         }
