@@ -8,7 +8,7 @@ export LD_LIBRARY_PATH := $(PREFIX)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PAT
 
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 
-.PHONY: setup build release test demo bench bench-online bench-pit bench-maintenance nightly nightly-log \
+.PHONY: setup build release test demo bench bench-online bench-pit bench-iceberg bench-maintenance nightly nightly-log \
   nightly-online nightly-iceberg nightly-kills nightly-soak nightly-simulation mutants lint format clean
 .PHONY: fuzz properties sanitize-address sanitize-thread nightly-fuzz nightly-properties-1 \
   nightly-properties-2 nightly-sanitize nightly-power
@@ -129,6 +129,12 @@ bench-pit: release
 bench-maintenance: setup
 	swift build -c release --package-path Benchmarks --product maintenance-benchmark $(SWIFT_FLAGS)
 	Benchmarks/maintenance/run $(BENCH_FLAGS)
+
+# Commits, appends, plans and scans of the Iceberg library beside PyIceberg and Arrow's Parquet reader;
+# BENCH_FLAGS="--parts commits --commits 200" for less.
+bench-iceberg: setup
+	swift build -c release --package-path Benchmarks --product iceberg-benchmark $(SWIFT_FLAGS)
+	Benchmarks/iceberg/run $(BENCH_FLAGS)
 
 lint:
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks

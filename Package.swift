@@ -34,7 +34,7 @@ let package = Package(
   name: "fstore",
   products: [
     .library(name: "FeatureStore", targets: ["FeatureStore"]),
-    .library(name: "Iceberg", targets: ["Iceberg", "Columnar", "Storage", "JSON"]),
+    .library(name: "Iceberg", targets: ["Iceberg", "Columnar", "FileFormats", "Storage", "JSON"]),
     .library(name: "IcebergREST", targets: ["IcebergREST"]),
     .library(
       name: "OnlineStore", targets: ["OnlineStore", "WriteAheadLog", "FeatureModel", "Storage"]),

@@ -30,5 +30,8 @@ let package = Package(
     .executableTarget(
       name: "maintenance-benchmark", dependencies: [.product(name: "Iceberg", package: "fstore")],
       path: "maintenance/Sources", swiftSettings: settings),
+    .executableTarget(
+      name: "iceberg-benchmark", dependencies: [.product(name: "Iceberg", package: "fstore")],
+      path: "iceberg/Sources", swiftSettings: settings),
   ]
 )

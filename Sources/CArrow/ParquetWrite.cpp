@@ -108,7 +108,7 @@ arrow::Status Open(CArrowSink sink, ArrowSchema* schema, const CArrowParquetWrit
   SetFile(options, &builder);
   ARROW_RETURN_NOT_OK(SetLeaves(options, *handle->schema, &builder));
   parquet::ArrowWriterProperties::Builder arrowBuilder;
-  arrowBuilder.set_use_threads(false);
+  arrowBuilder.set_use_threads(options.usesThreads);
   ARROW_ASSIGN_OR_RAISE(
       handle->writer,
       parquet::arrow::FileWriter::Open(*handle->schema, handle->pool.get(), handle->sink,

@@ -239,6 +239,8 @@ typedef struct CArrowParquetWriteOptions {
   int64_t pageBytes;
   bool hasPageIndex;
   bool hasPageChecksums;
+  // Whether the columns of a batch are encoded by Arrow's threads, as many as there are processors.
+  bool usesThreads;
   const CArrowLeafOptions* leaves;
   int32_t leafCount;
   const char* createdBy;

@@ -17,6 +17,7 @@ extension ParquetWriterOptions {
     unsafe options.pageBytes = Int64(pageBytes)
     unsafe options.hasPageIndex = hasPageIndex
     unsafe options.hasPageChecksums = hasPageChecksums
+    unsafe options.usesThreads = usesThreads
     unsafe options.leafCount = Int32(columns.count)
     unsafe options.metadataCount = Int32(metadata.count)
     let leaves = columns.map(\.cOptions)

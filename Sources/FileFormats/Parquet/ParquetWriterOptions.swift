@@ -72,6 +72,9 @@ public struct ParquetWriterOptions: Sendable {
   public var hasPageIndex = true
   /// A CRC-32 of every page, so that a flipped bit is found. Default: written.
   public var hasPageChecksums = true
+  /// Whether the columns of a batch are encoded in parallel, by as many threads as there are processors. The
+  /// file is the same. Default: not, which is as fast for small batches.
+  public var usesThreads = false
   /// The columns that are not as `ParquetColumnOptions.standard(for:)` has it, by field id.
   public var columnsByFieldID: [Int32: ParquetColumnOptions] = [:]
   /// The same by path with dots, for files without field ids.

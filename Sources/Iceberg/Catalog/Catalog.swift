@@ -2,10 +2,17 @@
 public struct TableState: Sendable {
   public let metadata: TableMetadata
   public let metadataLocation: String
+  /// Of a version that a commit in this process wrote: the next one's text is made from it.
+  let text: MetadataText?
 
   public init(metadata: TableMetadata, metadataLocation: String) {
+    self.init(metadata: metadata, metadataLocation: metadataLocation, text: nil)
+  }
+
+  init(metadata: TableMetadata, metadataLocation: String, text: MetadataText?) {
     self.metadata = metadata
     self.metadataLocation = metadataLocation
+    self.text = text
   }
 }
 
@@ -61,7 +68,8 @@ public struct TableChange: Sendable {
     }
     return TableState(
       metadata: metadata,
-      metadataLocation: metadata.nextMetadataLocation(after: base.metadataLocation))
+      metadataLocation: metadata.nextMetadataLocation(after: base.metadataLocation),
+      text: MetadataText(metadata, after: base.text))
   }
 }
 

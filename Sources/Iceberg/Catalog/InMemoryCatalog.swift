@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// Metadata files are written as any catalog writes them, so every version can be read without it.
 /// Thread-safe; one process only.
-public final class InMemoryCatalog: Catalog {
+public final class InMemoryCatalog: Catalog, MetadataFileCatalog {
   private struct State {
     var namespaces: [Namespace: [String: String]] = [:]
     var tables: [TableIdentifier: TableState] = [:]
@@ -143,13 +143,19 @@ extension InMemoryCatalog {
   }
 
   public func commit(_ changes: [TableChange]) throws(IcebergError) -> [TableState] {
+    try commit(changes, synchronizing: [])
+  }
+
+  func commit(
+    _ changes: [TableChange], synchronizing folders: Set<String>
+  ) throws(IcebergError) -> [TableState] {
     var states: [TableState] = []
     for change in changes {
       states.append(try change.nextState(nowMilliseconds: clock.nowMicroseconds() / 1000))
     }
     var files: [(io: FileIO, state: TableState)] = []
     for (change, state) in zip(changes, states) { files.append((try tableIO(change.base), state)) }
-    try FileIO.write(files)
+    try FileIO.write(files, synchronizing: folders)
     let next = states
     let stale = state.withLock { state -> TableIdentifier? in
       for change in changes

@@ -1,17 +1,31 @@
 // Metadata files, for catalogs that keep them themselves.
 extension FileIO {
   /// Writes a table's new metadata, durable before anybody can be told of it.
-  func write(_ state: TableState) throws(IcebergError) {
-    try write(state.metadataLocation, try state.metadata.content(at: state.metadataLocation))
-  }
+  func write(_ state: TableState) throws(IcebergError) { try FileIO.write([(self, state)]) }
 
-  /// Writes all of them, each by its table's own way to files, or leaves none behind.
-  static func write(_ files: [(io: FileIO, state: TableState)]) throws(IcebergError) {
-    for (index, file) in files.enumerated() {
-      do throws(IcebergError) { try file.io.write(file.state) } catch {
-        for (io, state) in files[...index] { io.deleteAll([state.metadataLocation]) }
-        throw error
+  /// Writes all of them, each by its table's own way to files, or leaves none behind. All files are durable
+  /// when this returns, and so are their names and all other names in `folders`, which are the tables'.
+  static func write(
+    _ files: [(io: FileIO, state: TableState)], synchronizing folders: Set<String> = []
+  ) throws(IcebergError) {
+    do throws(IcebergError) {
+      var left = folders
+      for (io, state) in files {
+        let text = state.text ?? MetadataText(state.metadata)
+        try io.writeWithoutName(
+          state.metadataLocation, text.content(state.metadata, at: state.metadataLocation))
+        left.insert(Location.parent(of: state.metadataLocation))
       }
+      for (io, _) in files {
+        let own = left.filter { io.allows($0) }
+        try io.synchronizeFolders(own)
+        left.subtract(own)
+      }
+      guard let other = left.first else { return }
+      throw IcebergError(.invalidMetadata, "'\(other)' is in no table's folders")
+    } catch {
+      for (io, state) in files { io.deleteAll([state.metadataLocation]) }
+      throw error
     }
   }
 
@@ -43,4 +57,13 @@ extension TableDefinition {
       "write.metadata.previous-versions-max": "100",
     ].merging(properties) { $1 }
   }
+}
+
+/// A catalog that writes metadata files itself. It makes their names durable, and can do so in one go with those
+/// of the manifests beside them.
+protocol MetadataFileCatalog: Catalog {
+  /// As `commit`; before anything is published, all names in `folders` are durable.
+  func commit(
+    _ changes: [TableChange], synchronizing folders: Set<String>
+  ) throws(IcebergError) -> [TableState]
 }

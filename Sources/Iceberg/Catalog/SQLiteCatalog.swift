@@ -7,7 +7,7 @@ import Synchronization
 /// A commit is a metadata file, durable before one compare-and-swap UPDATE names it. Thread-safe,
 /// and safe against other processes on the same machine; SQLite's locks do not work on network file
 /// systems.
-public final class SQLiteCatalog: Catalog {
+public final class SQLiteCatalog: Catalog, MetadataFileCatalog {
   public struct Options: Sendable {
     /// How long a commit waits for another process's transaction.
     public var busyTimeoutMilliseconds: Int32 = 30_000
@@ -259,13 +259,19 @@ extension SQLiteCatalog {
 
 // Commits.
 extension SQLiteCatalog {
-  /// One transaction of the database moves all tables to their new metadata.
   public func commit(_ changes: [TableChange]) throws(IcebergError) -> [TableState] {
+    try commit(changes, synchronizing: [])
+  }
+
+  /// One transaction of the database moves all tables to their new metadata.
+  func commit(
+    _ changes: [TableChange], synchronizing folders: Set<String>
+  ) throws(IcebergError) -> [TableState] {
     var states: [TableState] = []
     for change in changes { states.append(try change.nextState(nowMilliseconds: nowMilliseconds)) }
     var files: [(io: FileIO, state: TableState)] = []
     for (change, state) in zip(changes, states) { files.append((try tableIO(change.base), state)) }
-    try FileIO.write(files)
+    try FileIO.write(files, synchronizing: folders)
     let moves = zip(changes, states).map { change, state in
       CatalogDatabase.Move(
         table: change.identifier, from: change.base.metadataLocation, to: state.metadataLocation)

@@ -20,7 +20,10 @@ struct DeleteConflicts {
       changed.insert(snapshot.snapshotID)
     }
     guard !changed.isEmpty else { return }
+    let startNumber = metadata.snapshot(id: start)?.sequenceNumber ?? 0
     for manifest in headManifests where manifest.content == .deletes {
+      // What is as old as the starting snapshot has nothing that is newer.
+      guard manifest.sequenceNumber > startNumber else { continue }
       guard manifest.hasAddedFiles || manifest.hasExistingFiles else { continue }
       for entry in try store.entries(of: manifest, metadata: metadata) where entry.isLive {
         guard let added = entry.snapshotID, changed.contains(added) else { continue }
@@ -62,5 +65,45 @@ struct DeleteConflicts {
       return true
     }
     return delete.specID == file.specID && delete.partition == file.partition
+  }
+}
+
+/// The partitions of files that a commit removes: says which manifests cannot have them.
+struct RemovedPartitions {
+  private let partitions: [Int32: Set<[Literal?]>]
+  private let types: [Int32: [IcebergType?]]
+
+  init(_ files: [DataFile], _ metadata: TableMetadata) {
+    partitions = Dictionary(grouping: files) { $0.specID }
+      .mapValues { Set($0.map(\.partition)) }
+    var types: [Int32: [IcebergType?]] = [:]
+    for id in partitions.keys {
+      types[id] = metadata.partitionSpec(id: id)?.partitionTypes(schema: metadata.currentSchema)
+    }
+    self.types = types
+  }
+
+  /// Whether a manifest may list one of the files, or deletes of one: those are in its partition. What a list
+  /// does not say of a manifest leaves nothing out.
+  func mayBe(in manifest: ManifestFile) -> Bool {
+    guard let candidates = partitions[manifest.partitionSpecID] else { return false }
+    guard let summaries = manifest.partitions, let types = types[manifest.partitionSpecID],
+      summaries.count == types.count
+    else { return true }
+    // Many partitions would take longer to compare than a manifest to read.
+    guard candidates.count <= 1000 else { return true }
+    let fields = zip(summaries, types).map { summary, type in
+      type.map { ($0, ValueSummary(summary, type: $0)) }
+    }
+    return candidates.contains { partition in
+      guard partition.count == fields.count else { return true }
+      return zip(partition, fields).allSatisfy { value, field in
+        guard let (type, summary) = field else { return true }
+        guard let value else { return summary.mayHaveNull }
+        // The column may have a wider type than when the removal was planned.
+        guard let value = value.promoted(to: type) else { return true }
+        return summary.mayMatch(.compare(.equal, value))
+      }
+    }
   }
 }

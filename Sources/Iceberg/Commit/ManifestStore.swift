@@ -61,18 +61,25 @@ struct ManifestStore {
     of manifest: ManifestFile, metadata: TableMetadata,
     statistics: ManifestReader.Statistics = .all
   ) throws(IcebergError) -> [ManifestEntry] {
+    var reader = try reader(of: manifest, metadata: metadata, statistics: statistics)
+    return try reader.readAll()
+  }
+
+  /// Reads a manifest's entries one by one; its bytes, compressed, are in memory.
+  func reader(
+    of manifest: ManifestFile, metadata: TableMetadata, statistics: ManifestReader.Statistics
+  ) throws(IcebergError) -> ManifestReader {
     let bytes: [UInt8]
     do {
       bytes = try io.readAll(manifest.path, maximumSizeBytes: ManifestStore.maximumSizeBytes)
     } catch { throw error.adding("manifest", manifest.path) }
-    var reader = try ManifestReader(
+    return try ManifestReader(
       bytes: bytes, manifest: manifest,
       spec: metadata.partitionSpec(id: manifest.partitionSpecID), schema: metadata.currentSchema,
       statistics: statistics)
-    return try reader.readAll()
   }
 
-  /// Writes a manifest, durable when this returns.
+  /// Writes a manifest. Its name is durable when the caller has made it so.
   func write(
     _ entries: [ManifestEntry], to location: String, specID: Int32, metadata: TableMetadata,
     snapshotID: Int64, content: ManifestContent = .data
@@ -85,11 +92,11 @@ struct ManifestStore {
       formatVersion: metadata.formatVersion)
     for entry in entries { try writer.add(entry) }
     let (bytes, summary) = try writer.finish(location: location)
-    try io.write(location, bytes)
+    try io.writeWithoutName(location, bytes)
     return summary.manifestFile(path: location, addedSnapshotID: snapshotID)
   }
 
-  /// Writes a manifest list, durable when this returns.
+  /// Writes a manifest list. Its name is durable when the caller has made it so.
   ///
   /// - Returns: the first row id that is free after it; nil where no row ids are assigned.
   func writeList(
@@ -101,7 +108,7 @@ struct ManifestStore {
       manifests, snapshotID: snapshotID, parentSnapshotID: parentSnapshotID,
       sequenceNumber: sequenceNumber, formatVersion: formatVersion, firstRowID: firstRowID,
       location: location)
-    try io.write(location, bytes)
+    try io.writeWithoutName(location, bytes)
     return try ManifestList.resolve(
       manifests, snapshotID: snapshotID, sequenceNumber: sequenceNumber, firstRowID: firstRowID
     ).nextRowID

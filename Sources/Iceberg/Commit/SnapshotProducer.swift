@@ -24,6 +24,8 @@ struct SnapshotProducer {
   private(set) var attempts: [Attempt] = []
   /// The locations of all manifests that this commit wrote.
   private(set) var writtenManifests: [String] = []
+  /// The folders whose names must be durable before the snapshot is published.
+  private(set) var folders: Set<String> = []
   private var newManifests: [ManifestFile]?
   /// By the path of a manifest: what it became without the removed files, and which were in it.
   private var filtered: [String: Filtered] = [:]
@@ -98,6 +100,7 @@ struct SnapshotProducer {
   ) throws(IcebergError) -> Snapshot {
     let location = Location.join(
       metadata.metadataFolder, "snap-\(snapshotID)-\(attempts.count + 1)-\(commitUUID).avro")
+    folders.insert(metadata.metadataFolder)
     // Recorded before it is written: what a failed write leaves behind is cleaned up, too.
     attempts.append(
       Attempt(manifestList: location, manifests: Set(manifests.map(\.path))))
@@ -147,6 +150,7 @@ extension SnapshotProducer {
   private mutating func newManifestLocation(_ metadata: TableMetadata) -> String {
     let location = Location.join(
       metadata.metadataFolder, "\(commitUUID)-m\(writtenManifests.count).avro")
+    folders.insert(metadata.metadataFolder)
     writtenManifests.append(location)
     return location
   }
@@ -190,12 +194,13 @@ extension SnapshotProducer {
       // Manifests without live files have said what they had to say.
       return existing.filter { $0.hasAddedFiles || $0.hasExistingFiles }
     }
-    var missing = Set((change.removed + change.removedDeletes).map(\.commitKey))
-    let specIDs = Set((change.removed + change.removedDeletes).map(\.specID))
+    let removed = change.removed + change.removedDeletes
+    var missing = Set(removed.map(\.commitKey))
+    let partitions = RemovedPartitions(removed, metadata)
     var kept: [ManifestFile] = []
     for manifest in existing {
       guard manifest.hasAddedFiles || manifest.hasExistingFiles else { continue }
-      guard specIDs.contains(manifest.partitionSpecID),
+      guard partitions.mayBe(in: manifest),
         manifest.content == .deletes || !change.removed.isEmpty
       else {
         kept.append(manifest)
@@ -223,6 +228,11 @@ extension SnapshotProducer {
   ) throws(IcebergError) -> Filtered {
     if let known = filtered[manifest.path] { return known }
     let paths = Set(change.removed.map(\.path))
+    if manifest.content == .data, try !holds(manifest, paths, metadata) {
+      let result = Filtered(manifest: nil, removed: [])
+      filtered[manifest.path] = result
+      return result
+    }
     let deleteKeys = Set(change.removedDeletes.map(\.commitKey))
     var removed: [DataFile] = []
     var entries: [ManifestEntry] = []
@@ -257,6 +267,17 @@ extension SnapshotProducer {
     }
     filtered[manifest.path] = result
     return result
+  }
+
+  /// Whether live files of a manifest are among these: a pass over it without its statistics.
+  private func holds(
+    _ manifest: ManifestFile, _ paths: Set<String>, _ metadata: TableMetadata
+  ) throws(IcebergError) -> Bool {
+    var reader = try store.reader(of: manifest, metadata: metadata, statistics: .none)
+    while let entry = try reader.next() {
+      if entry.isLive, paths.contains(entry.dataFile.path) { return true }
+    }
+    return false
   }
 
   private func withoutRemovedManifests(

@@ -31,9 +31,14 @@ enum MetadataChecksum {
   private static let sizeBytes = prefix.count + FileChecksum.digitCount + suffix.count
 
   /// The text of an object, which is not empty, with the member.
-  static func seal(_ object: [UInt8]) -> [UInt8] {
-    let text = Array(object.dropLast())
-    return text + prefix + FileChecksum.digits(CRC32C(of: text.rawSpan)) + suffix
+  static func seal(_ object: consuming [UInt8]) -> [UInt8] {
+    var text = object
+    text.removeLast()
+    let digits = FileChecksum.digits(CRC32C(of: text.rawSpan))
+    text += prefix
+    text += digits
+    text += suffix
+    return text
   }
 
   /// Throws when the text ends with a checksum and it is another text's.
@@ -87,22 +92,6 @@ extension [UInt8] {
 }
 
 extension TableMetadata {
-  /// What the file at `location` holds.
-  ///
-  /// - Throws: `validationFailed` for more than anybody here would read again.
-  func content(at location: String) throws(IcebergError) -> [UInt8] {
-    guard case .object(var object) = json else { return json.utf8() }
-    object[FileNameMark.key] = .string(FileNameMark.entry(location).value)
-    let bytes = MetadataChecksum.seal(JSONValue.object(object).utf8())
-    guard bytes.count <= TableMetadata.maximumSizeBytes else {
-      throw IcebergError(
-        .validationFailed,
-        "the table's metadata would have \(bytes.count) bytes, of \(TableMetadata.maximumSizeBytes) that"
-          + " are read: expire snapshots, or remove properties")
-    }
-    return bytes
-  }
-
   /// Metadata from the bytes of the file at `location`, gzip or plain.
   init(fileContent bytes: [UInt8], at location: String) throws(IcebergError) {
     let text = try TableMetadata.plain(bytes)

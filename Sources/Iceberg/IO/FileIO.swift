@@ -44,6 +44,11 @@ public struct FileIO: Sendable {
     }
   }
 
+  /// Whether a location may be accessed, as far as its text says.
+  func allows(_ location: String) -> Bool {
+    do { return try isAllowed(Location.path(of: location)) } catch { return false }
+  }
+
   /// Opens a file for reading.
   public func open(_ location: String) throws(IcebergError) -> any File {
     try open(path: try path(of: location), .read)
@@ -58,19 +63,47 @@ public struct FileIO: Sendable {
 
   /// Makes a file and its name durable and closes it. After a failure the file is worthless.
   public func publish(_ file: any File) throws(IcebergError) {
+    try seal(file)
+    do { try fileSystem.synchronizeDirectory(Location.parent(of: file.path)) } catch {
+      throw IcebergError(error)
+    }
+  }
+
+  /// Makes a file durable, though not its name, and closes it.
+  private func seal(_ file: any File) throws(IcebergError) {
     do {
       try file.synchronizeData()
       try file.close()
-      try fileSystem.synchronizeDirectory(Location.parent(of: file.path))
     } catch { throw IcebergError(error) }
+  }
+
+  /// Makes the names in folders durable.
+  func synchronizeFolders(_ locations: Set<String>) throws(IcebergError) {
+    var paths: Set<String> = []
+    for location in locations { paths.insert(try path(of: location)) }
+    for path in paths.sorted() {
+      do { try fileSystem.synchronizeDirectory(path) } catch { throw IcebergError(error) }
+    }
   }
 
   /// Writes a new file and makes it durable; removes it again if that fails.
   public func write(_ location: String, _ bytes: [UInt8]) throws(IcebergError) {
+    try write(location, bytes) { file throws(IcebergError) in try publish(file) }
+  }
+
+  /// The same for one of several files: nobody may be told of it before `synchronizeFolders` has made its
+  /// name durable, too.
+  func writeWithoutName(_ location: String, _ bytes: [UInt8]) throws(IcebergError) {
+    try write(location, bytes) { file throws(IcebergError) in try seal(file) }
+  }
+
+  private func write(
+    _ location: String, _ bytes: [UInt8], _ end: (any File) throws(IcebergError) -> Void
+  ) throws(IcebergError) {
     let file = try create(location)
     do throws(IcebergError) {
       try fill(file, bytes)
-      try publish(file)
+      try end(file)
     } catch {
       abandon(file)
       throw error

@@ -35,7 +35,12 @@ extension Column {
       return range(Int128.self, presence) { .decimal(unscaled: $0, scale: scale) }
     case .float: return floatingRange(Float.self, presence) { .float($0) }
     case .double: return floatingRange(Double.self, presence) { .double($0) }
-    case .string, .uuid, .fixed, .binary: return bytesRange(presence)
+    case .string, .binary:
+      let offsets = offsets
+      return bytesRange(presence, bytes) { Int(offsets[$0])..<Int(offsets[$0 + 1]) }
+    case .uuid, .fixed:
+      let width = self.type.byteWidth ?? 0
+      return bytesRange(presence, bytes) { ($0 * width)..<(($0 + 1) * width) }
     case .unknown, .structure, .list, .map: return ColumnRange()
     }
   }
@@ -90,31 +95,37 @@ extension Column {
     return ColumnRange(lower: .boolean(!hasFalse), upper: .boolean(hasTrue))
   }
 
-  private func bytesRange(_ presence: [Bool]?) -> ColumnRange {
-    var lowest: Int?
-    var highest: Int?
+  /// - Parameter place: where in `bytes` a value is.
+  @inline(__always) private func bytesRange(
+    _ presence: [Bool]?, _ bytes: RawSpan, _ place: (Int) -> Range<Int>
+  ) -> ColumnRange {
+    let all = Span<UInt8>(_bytes: bytes)
+    var lowest: Range<Int>?
+    var highest: Range<Int>?
     for index in 0..<count where presence?[index] ?? true {
-      let value = Span<UInt8>(_bytes: bytes(at: index))
-      if let low = lowest, let high = highest {
-        if value.precedes(Span<UInt8>(_bytes: bytes(at: low))) {
-          lowest = index
-        } else if Span<UInt8>(_bytes: bytes(at: high)).precedes(value) {
-          highest = index
-        }
-      } else {
-        (lowest, highest) = (index, index)
+      let value = place(index)
+      guard let low = lowest, let high = highest else {
+        (lowest, highest) = (value, value)
+        continue
+      }
+      if all.extracting(value).precedes(all.extracting(low)) {
+        lowest = value
+      } else if all.extracting(high).precedes(all.extracting(value)) {
+        highest = value
       }
     }
     guard let lowest, let highest else { return ColumnRange() }
-    return ColumnRange(lower: .binary(copy(lowest)), upper: .binary(copy(highest)))
+    return ColumnRange(
+      lower: .binary(Array(copying: all.extracting(lowest))),
+      upper: .binary(Array(copying: all.extracting(highest))))
   }
+}
 
-  private func copy(_ index: Int) -> [UInt8] {
-    let value = Span<UInt8>(_bytes: bytes(at: index))
-    var copy: [UInt8] = []
-    copy.reserveCapacity(value.count)
-    for position in 0..<value.count { copy.append(value[position]) }
-    return copy
+extension [UInt8] {
+  fileprivate init(copying value: Span<UInt8>) {
+    self = []
+    reserveCapacity(value.count)
+    for position in 0..<value.count { append(value[position]) }
   }
 }
 

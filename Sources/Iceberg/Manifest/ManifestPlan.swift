@@ -47,15 +47,20 @@ struct ManifestPlan: Sendable {
   struct MapForm: Sendable {
     let nulls: AvroNulls
     let isKeyFirst: Bool
+    /// The columns that are wanted; nil for all.
+    let columns: [Int32]?
+
+    @inline(__always) func wants(_ column: Int32) -> Bool { columns?.contains(column) ?? true }
   }
 
   let steps: [Step]
   /// Whether the file has sequence numbers at all: those of format version 1 do not.
   let hasSequenceNumbers: Bool
 
-  /// - Parameter statistics: whether maps of counts and bounds are wanted.
+  /// - Parameter statistics: which maps of counts and bounds are wanted.
   init(
-    _ schema: AvroSchema, spec: PartitionSpec, types: [IcebergType?], statistics: Bool
+    _ schema: AvroSchema, spec: PartitionSpec, types: [IcebergType?],
+    statistics: ManifestReader.Statistics
   ) throws(IcebergError) {
     guard case .record(_, let fields) = schema.shape else {
       throw IcebergError(.invalidMetadata, "a manifest must hold records")
@@ -95,7 +100,8 @@ struct ManifestPlan: Sendable {
   }
 
   private static func fileSteps(
-    _ fields: [AvroField], spec: PartitionSpec, types: [IcebergType?], statistics: Bool
+    _ fields: [AvroField], spec: PartitionSpec, types: [IcebergType?],
+    statistics: ManifestReader.Statistics
   ) throws(IcebergError) -> [FileStep] {
     var steps: [FileStep] = []
     var seen: Set<Int32> = []
@@ -167,7 +173,7 @@ struct ManifestPlan: Sendable {
   }
 
   private static func mapStep(
-    _ id: Int32, _ field: AvroField, statistics: Bool
+    _ id: Int32, _ field: AvroField, statistics: ManifestReader.Statistics
   ) throws(IcebergError) -> FileStep? {
     guard [108, 109, 110, 137, 125, 128].contains(id) else { return nil }
     let slot = try AvroSlot(field)
@@ -180,10 +186,18 @@ struct ManifestPlan: Sendable {
     guard AvroSlot.integers.contains(key.schema.shape), values.contains(value.schema.shape) else {
       throw IcebergError(.invalidMetadata, "\(field.name) is stored as \(slot.schema.json)")
     }
-    let form = MapForm(nulls: slot.nulls, isKeyFirst: isKeyFirst)
+    let columns: [Int32]? =
+      switch statistics {
+      case .all: nil
+      case .columns(let ids): ids.sorted()
+      case .none: []
+      }
+    let form = MapForm(nulls: slot.nulls, isKeyFirst: isKeyFirst, columns: columns)
+    let isSkipped = columns?.isEmpty ?? false
     switch id {
-    case 125 where !statistics, 128 where !statistics: return .skippedBounds(form)
-    case _ where !statistics: return .skippedCounts(form.nulls)
+    case 125 where isSkipped, 128 where isSkipped: return .skippedBounds(form)
+    case 108 where columns != nil: return .skippedCounts(form.nulls)
+    case _ where isSkipped: return .skippedCounts(form.nulls)
     case 108: return .columnSizes(form)
     case 109: return .valueCounts(form)
     case 110: return .nullValueCounts(form)

@@ -9,6 +9,8 @@ public struct ManifestReader: Sendable {
   /// What to read of each file's column statistics, most of a manifest's bytes.
   public enum Statistics: Hashable, Sendable {
     case all
+    /// Counts and bounds of these columns, by field id; no sizes.
+    case columns(Set<Int32>)
     /// No counts, sizes and bounds: for plans that look at no column.
     case none
   }
@@ -63,7 +65,7 @@ public struct ManifestReader: Sendable {
         }
       plan = try ManifestPlan(
         file.schema, spec: self.spec, types: self.spec.partitionTypes(schema: self.schema),
-        statistics: statistics == .all)
+        statistics: statistics)
     } catch {
       throw error.adding("manifest", manifest.path)
     }
@@ -105,6 +107,13 @@ public struct ManifestReader: Sendable {
 
   /// The next entry, or nil at the end. After an error the reader must not be used again.
   public mutating func next() throws(IcebergError) -> ManifestEntry? {
+    try next { _ in true }?.entry
+  }
+
+  /// The same; of an entry whose partition is not wanted, counts and bounds are passed over.
+  mutating func next(
+    _ wants: ([Literal?]) -> Bool
+  ) throws(IcebergError) -> (entry: ManifestEntry, isWanted: Bool)? {
     do {
       while entriesLeft == 0 {
         guard let block = try file.nextBlock() else { return nil }
@@ -112,12 +121,12 @@ public struct ManifestReader: Sendable {
         if entriesLeft == 0 { continue }
       }
       entriesLeft -= 1
-      var entry = try decoder.readEntry(plan, spec: spec)
+      var (entry, isWanted) = try decoder.readEntry(plan, spec: spec, wants)
       if entriesLeft == 0, !decoder.isAtEnd {
         throw IcebergError(.invalidMetadata, "a block has bytes after its last entry")
       }
       try inherit(&entry)
-      return entry
+      return (entry, isWanted)
     } catch let error as AvroError {
       throw IcebergError(error).adding("manifest", manifest.path)
     } catch let error as IcebergError {
@@ -161,8 +170,9 @@ public struct ManifestReader: Sendable {
 
 extension AvroDecoder {
   fileprivate mutating func readEntry(
-    _ plan: ManifestPlan, spec: PartitionSpec
-  ) throws(AvroError) -> ManifestEntry {
+    _ plan: ManifestPlan, spec: PartitionSpec, _ wants: ([Literal?]) -> Bool
+  ) throws(AvroError) -> (ManifestEntry, isWanted: Bool) {
+    var isWanted = true
     var entry = ManifestEntry(
       status: .existing,
       dataFile: DataFile(
@@ -181,10 +191,14 @@ extension AvroDecoder {
       case .sequenceNumber(let nulls): entry.sequenceNumber = try readOptionalLong(nulls)
       case .fileSequenceNumber(let nulls): entry.fileSequenceNumber = try readOptionalLong(nulls)
       case .dataFile(let steps):
-        for step in steps { try read(step, into: &entry.dataFile) }
+        for step in steps {
+          if !isWanted, try skipStatistics(step) { continue }
+          try read(step, into: &entry.dataFile)
+          if case .partition = step { isWanted = wants(entry.dataFile.partition) }
+        }
       }
     }
-    return entry
+    return (entry, isWanted)
   }
 
   private mutating func read(
@@ -229,6 +243,18 @@ extension AvroDecoder {
     }
   }
 
+  /// Passes over a map of counts or bounds; false for anything else.
+  private mutating func skipStatistics(_ step: ManifestPlan.FileStep) throws(AvroError) -> Bool {
+    switch step {
+    case .columnSizes(let form), .valueCounts(let form), .nullValueCounts(let form),
+      .nanValueCounts(let form):
+      try skipCounts(form.nulls)
+    case .lowerBounds(let form), .upperBounds(let form): try skipBounds(form)
+    default: return false
+    }
+    return true
+  }
+
   /// A number that cannot be negative.
   private mutating func readSize(_ what: String) throws(AvroError) -> Int64 {
     let value = try readLong()
@@ -261,15 +287,12 @@ extension AvroDecoder {
   ) throws(AvroError) {
     guard try readPresence(form.nulls) else { return }
     while case let count = try readBlockCount(), count > 0 {
-      counts.reserveCapacity(min(count, 1024))
+      counts.reserveCapacity(min(count, form.columns?.count ?? 1024))
       for _ in 0..<count {
-        if form.isKeyFirst {
-          let key = try readInt()
-          counts[key] = try readLong()
-        } else {
-          let value = try readLong()
-          counts[try readInt()] = value
-        }
+        var key = form.isKeyFirst ? try readInt() : 0
+        let value = try readLong()
+        if !form.isKeyFirst { key = try readInt() }
+        if form.wants(key) { counts[key] = value }
       }
     }
   }
@@ -298,14 +321,15 @@ extension AvroDecoder {
   ) throws(AvroError) {
     guard try readPresence(form.nulls) else { return }
     while case let count = try readBlockCount(), count > 0 {
-      bounds.reserveCapacity(min(count, 1024))
+      bounds.reserveCapacity(min(count, form.columns?.count ?? 1024))
       for _ in 0..<count {
         if form.isKeyFirst {
           let key = try readInt()
-          bounds[key] = try readBytes()
+          if form.wants(key) { bounds[key] = try readBytes() } else { try skipBytes() }
         } else {
           let value = try readBytes()
-          bounds[try readInt()] = value
+          let key = try readInt()
+          if form.wants(key) { bounds[key] = value }
         }
       }
     }

@@ -233,6 +233,15 @@ extension TableMetadata {
 
 extension TableMetadata {
   public var json: JSONValue {
+    var object = jsonBeforeSnapshots
+    object["snapshots"] = .array(snapshots.map { $0.json(formatVersion: formatVersion) })
+    for (key, value) in jsonAfterSnapshots.members { object[key] = value }
+    object["snapshot-log"] = .array(snapshotLog.map(\.json))
+    object["metadata-log"] = .array(metadataLog.map(\.json))
+    return .object(object)
+  }
+
+  var jsonBeforeSnapshots: JSONObject {
     var object: JSONObject = ["format-version": .integer(Int64(formatVersion))]
     if let tableUUID { object["table-uuid"] = .string(tableUUID) }
     object["location"] = .string(location)
@@ -256,24 +265,14 @@ extension TableMetadata {
     if !encryptionKeys.isEmpty { object["encryption-keys"] = .array(encryptionKeys) }
     object["refs"] = .object(
       JSONObject(references.sorted { $0.key < $1.key }.map { ($0.key, $0.value.json) }))
-    object["snapshots"] = .array(snapshots.map { $0.json(formatVersion: formatVersion) })
-    object["statistics"] = .array(statistics.map(\.json))
-    object["partition-statistics"] = .array(partitionStatistics.map(\.json))
-    object["snapshot-log"] = .array(
-      snapshotLog.map {
-        [
-          "timestamp-ms": .integer($0.timestampMilliseconds),
-          "snapshot-id": .integer($0.snapshotID),
-        ]
-      })
-    object["metadata-log"] = .array(
-      metadataLog.map {
-        [
-          "timestamp-ms": .integer($0.timestampMilliseconds),
-          "metadata-file": .string($0.metadataFile),
-        ]
-      })
-    return .object(object)
+    return object
+  }
+
+  var jsonAfterSnapshots: JSONObject {
+    [
+      "statistics": .array(statistics.map(\.json)),
+      "partition-statistics": .array(partitionStatistics.map(\.json)),
+    ]
   }
 }
 

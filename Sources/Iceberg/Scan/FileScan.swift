@@ -18,7 +18,20 @@ public final class FileScan {
   private let deleted: DeletedRows?
   private var positions: RowPositions
 
-  init(_ task: FileScanTask, _ scan: TableScan) throws(IcebergError) {
+  /// Some of a file's row groups: one of so many parts of about the same size.
+  struct Part: Sendable {
+    var index: Int
+    var count: Int
+
+    static let whole = Part(index: 0, count: 1)
+
+    /// Every row group is in exactly one part.
+    func rowGroups(of total: Int) -> Range<Int> {
+      (total * index / count)..<(total * (index + 1) / count)
+    }
+  }
+
+  init(_ task: FileScanTask, _ scan: TableScan, part: Part = .whole) throws(IcebergError) {
     self.task = task
     wanted = try scan.schema().fields
     let tableSchema = try scan.tableSchema()
@@ -43,9 +56,10 @@ public final class FileScan {
       projection = try ColumnProjection(
         fields, file: columns,
         constants: FileScan.constants(file, scan.table.metadata.partitionSpec(id: file.specID)))
-      let groups = try RowGroupFilter(expression, file: columns).matching(reader)
+      let all = part.rowGroups(of: reader.rowGroups.count)
+      let groups = try RowGroupFilter(expression, file: columns).matching(reader, among: all)
       stream = try reader.batches(columns: projection.fileColumns, rowGroups: groups)
-      skippedRowGroupCount = reader.rowGroups.count - groups.count
+      skippedRowGroupCount = all.count - groups.count
       positions = RowPositions(
         groups.map { group in
           let start = reader.rowGroups[group].firstRow
@@ -116,6 +130,10 @@ public final class FileScan {
       while let batch = try stream.next() {
         let rows = try positions.next(batch.rowCount)
         let columns = try output(try projection.project(batch), rows)
+        guard filter != nil || deleted != nil else {
+          if columns.rowCount > 0 { return columns }
+          continue
+        }
         var keep = filter?.matches(columns) ?? Array(repeating: true, count: batch.rowCount)
         deleted?.clear(rows, columns, in: &keep)
         let result = RecordBatch(

@@ -1,6 +1,5 @@
 import Columnar
 import FileFormats
-import Storage
 
 /// The rows of some files of a plan, in the order of the files, decoded ahead by several threads.
 ///
@@ -11,47 +10,33 @@ final class ReadAheadScan {
   enum Event: Sendable {
     case batch(RecordBatch)
     /// All rows of these files were in the batches before.
+    /// Of a file that was split, each part says so of its own rows.
     case end([(task: FileScanTask, rowCount: Int64)])
   }
 
-  private let shared: Shared
-  private var threads: [BackgroundThread] = []
-  /// What was taken over and not given out, the next one last.
-  private var taken: [Event] = []
+  private let rows: ReadAhead<RunReader>
 
-  /// - Parameter scan: says which columns; its own plan is not looked at.
+  /// - Parameters:
+  ///   - scan: says which columns; its own plan is not looked at.
+  ///   - splitsFiles: whether the row groups of a large file are decoded by several threads, too.
   init(
-    _ scan: TableScan, _ tasks: [FileScanTask], threadCount: Int
+    _ scan: TableScan, _ tasks: [FileScanTask], threadCount: Int, splitsFiles: Bool = false
   ) throws(IcebergError) {
     var scan = scan
     scan.concurrentFileCount = max(scan.concurrentFileCount, threadCount)
-    shared = Shared(
-      scan: scan, runs: try Self.runs(tasks, scan), lookAhead: max(1, threadCount) + 1)
-    do {
-      for _ in 0..<min(max(1, threadCount), shared.runs.count) {
-        threads.append(try BackgroundThread(name: "fstore-scan") { [shared] in shared.work() })
-      }
-    } catch {
-      cancel()
-      throw IcebergError(error)
+    let shared = scan
+    let runs = try Self.runs(tasks, scan, splitsFiles: splitsFiles)
+    // Two batches, and what says that they were the last.
+    rows = ReadAhead(itemCount: runs.count, threadCount: threadCount, queuedEvents: 3) {
+      RunReader(shared, runs)
     }
   }
 
-  deinit { cancel() }
-
   /// nil after the last file.
-  func next() throws(IcebergError) -> Event? {
-    if taken.isEmpty { taken = try shared.next().reversed() }
-    return taken.popLast()
-  }
+  func next() throws(IcebergError) -> Event? { try rows.next() }
 
   /// Ends the threads, and waits for them.
-  func cancel() {
-    shared.monitor.withLock { $0.isCancelled = true }
-    shared.monitor.broadcast()
-    for thread in threads { thread.join() }
-    threads = []
-  }
+  func cancel() { rows.cancel() }
 
   // MARK: Runs
 
@@ -60,6 +45,8 @@ final class ReadAheadScan {
     var tasks: [FileScanTask]
     /// Small files, to be read whole and coalesced where that is possible.
     var isCoalesced = false
+    /// Which part of the one file.
+    var part = FileScan.Part.whole
   }
 
   /// Up to this size a file is read at once.
@@ -68,8 +55,13 @@ final class ReadAheadScan {
   private static let runBytes: Int64 = 8 << 20
   private static let runRows: Int64 = 65_536
 
+  /// Of a file of several row groups, parts of at least 1 MiB.
+  private static func partCount(_ file: DataFile) -> Int {
+    max(1, min(file.splitOffsets.count, Int(clamping: file.fileSizeInBytes >> 20)))
+  }
+
   private static func runs(
-    _ tasks: [FileScanTask], _ scan: TableScan
+    _ tasks: [FileScanTask], _ scan: TableScan, splitsFiles: Bool
   ) throws(IcebergError) -> [Run] {
     let schema = try scan.schema()
     let columns = Schema(schema.fields.map(\.columnarField))
@@ -90,7 +82,10 @@ final class ReadAheadScan {
         (0...smallFileBytes).contains(file.fileSizeInBytes), file.recordCount <= runRows
       else {
         close()
-        runs.append(Run(tasks: [task]))
+        let parts = splitsFiles ? partCount(file) : 1
+        for index in 0..<parts {
+          runs.append(Run(tasks: [task], part: FileScan.Part(index: index, count: parts)))
+        }
         continue
       }
       if bytes + file.fileSizeInBytes > runBytes || rows + file.recordCount > runRows { close() }
@@ -103,111 +98,21 @@ final class ReadAheadScan {
   }
 }
 
-/// What the threads and the reader of a scan share.
-private final class Shared: Sendable {
-  struct Queue {
-    var events: [ReadAheadScan.Event] = []
-    var isComplete = false
-    var error: IcebergError?
-  }
-
-  struct State {
-    /// The run whose events are given out.
-    var current = 0
-    var nextRun = 0
-    var queues: [Int: Queue] = [:]
-    var isCancelled = false
-  }
-
-  let scan: TableScan
-  let runs: [ReadAheadScan.Run]
-  let monitor = Monitor(State())
-  /// How many runs may be begun and not given out.
-  private let lookAhead: Int
-  /// How much of one run may wait to be given out.
-  private static let queuedEvents = 2
-
-  init(scan: TableScan, runs: [ReadAheadScan.Run], lookAhead: Int) {
-    self.scan = scan
-    self.runs = runs
-    self.lookAhead = lookAhead
-  }
-
-  /// What is there of the current run; empty after the last one.
-  func next() throws(IcebergError) -> [ReadAheadScan.Event] {
-    let found = monitor.wait { state -> Result<[ReadAheadScan.Event], IcebergError>? in
-      while state.current < runs.count {
-        guard let queue = state.queues[state.current] else { return nil }
-        if !queue.events.isEmpty {
-          state.queues[state.current]?.events = []
-          return .success(queue.events)
-        }
-        if let error = queue.error { return .failure(error) }
-        guard queue.isComplete else { return nil }
-        state.queues[state.current] = nil
-        state.current += 1
-      }
-      return .success([])
-    }
-    monitor.broadcast()
-    return try found.get()
-  }
-
-  // MARK: In a thread
-
-  private struct Cancelled: Error {}
-
-  func work() {
-    let reader = RunReader(scan)
-    while true {
-      let run = monitor.wait { state -> Int? in
-        if state.isCancelled || state.nextRun >= runs.count { return -1 }
-        guard state.nextRun < state.current + lookAhead else { return nil }
-        state.nextRun += 1
-        state.queues[state.nextRun - 1] = Queue()
-        return state.nextRun - 1
-      }
-      guard run >= 0 else { return }
-      var failure: IcebergError?
-      do {
-        try reader.read(runs[run]) { event in try put(event, run) }
-      } catch let error as IcebergError {
-        failure = error
-      } catch { return }
-      monitor.withLock { state in
-        state.queues[run]?.isComplete = true
-        state.queues[run]?.error = failure
-      }
-      monitor.broadcast()
-    }
-  }
-
-  private func put(_ event: ReadAheadScan.Event, _ run: Int) throws {
-    let isCancelled = monitor.wait { state -> Bool? in
-      if state.isCancelled { return true }
-      if case .batch = event, (state.queues[run]?.events.count ?? 0) >= Self.queuedEvents {
-        return nil
-      }
-      state.queues[run]?.events.append(event)
-      return false
-    }
-    if isCancelled { throw Cancelled() }
-    monitor.broadcast()
-  }
-}
-
 /// Decodes runs, one after the other.
-private final class RunReader {
+private final class RunReader: ReadAheadWorker {
   private let scan: TableScan
+  private let runs: [ReadAheadScan.Run]
   private var coalescer: CoalescingParquetReader?
 
-  init(_ scan: TableScan) { self.scan = scan }
+  init(_ scan: TableScan, _ runs: [ReadAheadScan.Run]) {
+    self.scan = scan
+    self.runs = runs
+  }
 
-  func read(
-    _ run: ReadAheadScan.Run, _ put: (ReadAheadScan.Event) throws -> Void
-  ) throws {
+  func work(_ item: Int, _ put: (ReadAheadScan.Event) throws -> Void) throws {
+    let run = runs[item]
     guard run.isCoalesced else {
-      for task in run.tasks { try put(.end([(task, try readRows(task, put))])) }
+      for task in run.tasks { try put(.end([(task, try readRows(task, run.part, put))])) }
       return
     }
     // Of files that could not be coalesced.
@@ -220,7 +125,7 @@ private final class RunReader {
         try put(.batch(try take(reader)))
         if try add(task, to: reader) { continue }
       }
-      counts[task.dataFile.path] = try readRows(task, put)
+      counts[task.dataFile.path] = try readRows(task, .whole, put)
     }
     if reader.rowCount > 0 { try put(.batch(try take(reader))) }
     try put(.end(run.tasks.map { ($0, counts[$0.dataFile.path] ?? $0.dataFile.recordCount) }))
@@ -252,9 +157,9 @@ private final class RunReader {
   }
 
   private func readRows(
-    _ task: FileScanTask, _ put: (ReadAheadScan.Event) throws -> Void
+    _ task: FileScanTask, _ part: FileScan.Part, _ put: (ReadAheadScan.Event) throws -> Void
   ) throws -> Int64 {
-    let rows = try scan.batches(task)
+    let rows = try FileScan(task, scan, part: part)
     var count: Int64 = 0
     while let batch = try rows.next() {
       count += Int64(batch.rowCount)

@@ -15,11 +15,13 @@ struct RowGroupFilter {
     leaves = expression.fieldIDs.isEmpty ? [] : file.leaves
   }
 
-  /// The indices of the row groups, ascending.
-  func matching(_ reader: ParquetReader) throws(FileFormatError) -> [Int] {
-    guard expression != .constant(true) else { return Array(reader.rowGroups.indices) }
+  /// The indices of the row groups among these, ascending.
+  func matching(
+    _ reader: ParquetReader, among all: Range<Int>
+  ) throws(FileFormatError) -> [Int] {
+    guard expression != .constant(true) else { return Array(all) }
     var groups: [Int] = []
-    for group in reader.rowGroups.indices {
+    for group in all {
       var failure: FileFormatError?
       let mayMatch = expression.mayMatch { predicate in
         do throws(FileFormatError) {

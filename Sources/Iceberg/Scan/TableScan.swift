@@ -1,4 +1,5 @@
 import FileFormats
+public import Storage
 
 /// What a scan reads: which version of a table, which columns, which rows.
 ///
@@ -23,7 +24,7 @@ public struct TableScan: Sendable {
   public var columns: [String]?
   /// Only rows for which this is true are returned.
   public var filter = FilterExpression.alwaysTrue
-  /// Whether planned files come with their column statistics even when the filter needs none. They
+  /// Whether planned files come with the statistics of columns that the filter does not look at. They
   /// are most of a manifest.
   public var includesStatistics = false
   /// The most memory that decoding the scan's files may take, batches that are still held included; what
@@ -129,71 +130,35 @@ extension Table {
 
 // Planning.
 extension TableScan {
-  /// Finds the files that may have matching rows. Without a filter the files come without their
-  /// column statistics, unless `includesStatistics` asks for them.
-  public func planFiles() throws(IcebergError) -> ScanPlan {
-    let snapshot = try snapshot()
-    var plan = ScanPlan(snapshot: snapshot)
-    guard let snapshot else { return plan }
-    let metadata = table.metadata
-    let expression = try BoundExpression(filter, schema: try tableSchema())
-    let store = ManifestStore(io: table.io)
-    let manifests = try store.manifests(of: snapshot)
-      .filter { $0.hasAddedFiles || $0.hasExistingFiles }
-    var filters: [Int32: PartitionFilter] = [:]
-    for spec in metadata.partitionSpecs {
-      filters[spec.specID] = PartitionFilter(
-        expression, spec: spec, schema: metadata.currentSchema)
-    }
-    let deletes = try deleteIndex(manifests, filters, store)
-    let needsBounds = includesStatistics || !expression.fieldIDs.isEmpty
-    for manifest in manifests where manifest.content == .data {
-      let filter = filters[manifest.partitionSpecID]
-      guard filter?.mayMatch(manifest) ?? true else {
-        plan.skippedManifestCount += 1
-        continue
-      }
-      plan.scannedManifestCount += 1
-      for entry in try store.entries(
-        of: manifest, metadata: metadata, statistics: needsBounds ? .all : .none)
-      where entry.isLive {
-        guard filter?.mayMatch(entry.dataFile.partition) ?? true,
-          TableScan.mayMatch(expression, entry.dataFile)
-        else {
-          plan.skippedFileCount += 1
-          continue
-        }
-        let sequenceNumber = entry.sequenceNumber ?? 0
-        plan.tasks.append(
-          FileScanTask(
-            dataFile: entry.dataFile, sequenceNumber: sequenceNumber,
-            deletes: deletes.deletes(for: entry.dataFile, sequenceNumber: sequenceNumber)))
-      }
-    }
+  /// Finds the files that may have matching rows. They come with the statistics of the columns that the filter
+  /// looks at, or of all columns if `includesStatistics` asks for them.
+  ///
+  /// Memory: that of all files found; `tasks` gives them one by one.
+  ///
+  /// - Parameter threads: how many decode manifests where there is much to decode.
+  public func planFiles(threads: Int = Processors.count) throws(IcebergError) -> ScanPlan {
+    let stream = try tasks(threads: threads)
+    var plan = ScanPlan(snapshot: stream.snapshot)
+    while let chunk = try stream.nextChunk() { plan.tasks += chunk }
+    plan.scannedManifestCount = stream.scannedManifestCount
+    plan.skippedManifestCount = stream.skippedManifestCount
+    plan.skippedFileCount = stream.skippedFileCount
     return plan
   }
 
-  private func deleteIndex(
-    _ manifests: [ManifestFile], _ filters: [Int32: PartitionFilter], _ store: ManifestStore
-  ) throws(IcebergError) -> DeleteFileIndex {
-    var deletes: [DeleteFile] = []
-    var unpartitioned: Set<Int32> = []
-    for manifest in manifests where manifest.content == .deletes {
-      let spec = table.metadata.partitionSpec(id: manifest.partitionSpecID)
-      // Deletes of an unpartitioned spec reach files of any partition.
-      let isUnpartitioned = spec?.isUnpartitioned ?? true
-      if isUnpartitioned { unpartitioned.insert(manifest.partitionSpecID) }
-      if !isUnpartitioned, let filter = filters[manifest.partitionSpecID],
-        !filter.mayMatch(manifest)
-      {
-        continue
-      }
-      for entry in try store.entries(of: manifest, metadata: table.metadata) where entry.isLive {
-        deletes.append(
-          DeleteFile(dataFile: entry.dataFile, sequenceNumber: entry.sequenceNumber ?? 0))
-      }
-    }
-    return DeleteFileIndex(deletes) { unpartitioned.contains($0.specID) }
+  /// The files that may have matching rows, one by one, in memory that does not grow with the table. Reads the
+  /// manifest list, and the manifests of delete files.
+  ///
+  /// - Parameter threads: how many decode manifests where there is much to decode.
+  public func tasks(threads: Int = Processors.count) throws(IcebergError) -> ScanTaskStream {
+    try ScanTaskStream(self, threadCount: threads)
+  }
+
+  /// The matching rows of all files, decoded by so many threads, the row groups of large files in parallel, too.
+  public func batches(
+    threads: Int = Processors.count
+  ) throws(IcebergError) -> TableScanBatches {
+    try TableScanBatches(self, threadCount: threads)
   }
 
   static func mayMatch(_ expression: BoundExpression, _ file: DataFile) -> Bool {

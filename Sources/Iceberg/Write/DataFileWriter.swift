@@ -20,7 +20,8 @@ public final class DataFileWriter {
     /// Open files at a time, when rows of many partitions come mixed. The one with the most rows is
     /// ended to make room.
     public var maximumOpenFiles = 32
-    /// nil follows the table's `write.parquet.*` properties.
+    /// nil follows the table's `write.parquet.*` properties, and chooses encodings from the rows that are written
+    /// first.
     public var parquet: ParquetWriterOptions?
     /// Whether batches have `_row_id` and `_last_updated_sequence_number` behind the table's
     /// columns: for rows that were in the table before (format version 3).
@@ -132,7 +133,7 @@ public final class DataFileWriter {
 
   /// Removes everything that was written.
   public func abandon() {
-    for file in open.values { table.io.abandon(file.file) }
+    for file in open.values { file.abandon(table.io) }
     open = [:]
     table.io.deleteAll(finished.map(\.path))
     finished = []
@@ -191,21 +192,8 @@ public final class DataFileWriter {
       }
       values.append((try field.transform.apply(column, type: source.type), type))
     }
-    var positions: [Key: Int] = [:]
-    var groups: [(Key, [Int])] = []
-    for row in 0..<batch.rowCount {
-      let key = Key(
-        partition: values.map { value in
-          value.flatMap { $0.column.literal(at: row, type: $0.type) }
-        })
-      if let position = positions[key] {
-        groups[position].1.append(row)
-      } else {
-        positions[key] = groups.count
-        groups.append((key, [row]))
-      }
-    }
-    return groups
+    return PartitionSplit(values, rowCount: batch.rowCount).groups
+      .map { (Key(partition: $0.partition), $0.rows) }
   }
 
   private func write(_ batch: RecordBatch, to key: Key) throws(IcebergError) {
@@ -216,11 +204,21 @@ public final class DataFileWriter {
         try end(fullest)
       }
       open[key] = try OpenDataFile(
-        table.io, location: newLocation(key), columns: columns, parquet: parquet,
+        table.io, location: newLocation(key), columns: columns,
+        parquet: parquet(startingWith: batch), rowGroupSizeBytes: rowGroupSizeBytes,
         metrics: MetricsCollector(schema: schema, configuration: metrics))
     }
-    let size = try open[key]?.write(batch, rowGroupSizeBytes: rowGroupSizeBytes) ?? 0
-    if size >= targetFileSizeBytes { try end(key) }
+    let isFull = try open[key]?.write(batch, targetFileSizeBytes: targetFileSizeBytes) ?? false
+    if isFull { try end(key) }
+  }
+
+  /// Options for a file that begins with these rows.
+  private func parquet(startingWith batch: RecordBatch) -> ParquetWriterOptions {
+    guard options.parquet == nil, var sample = EncodingSample(batch) else { return parquet }
+    var chosen = parquet
+    chosen.usesThreads = columns.fields.count > 1 && Processors.count > 1
+    sample.choose(&chosen)
+    return chosen
   }
 
   private func end(_ key: Key) throws(IcebergError) {
@@ -241,61 +239,129 @@ public final class DataFileWriter {
   }
 }
 
-/// A data file that is being written.
-private final class OpenDataFile {
-  let file: any File
-  private let location: String
-  private let writer: ParquetWriter
-  private var metrics: MetricsCollector
-  private(set) var rowCount = 0
+/// The rows of each partition of a batch, in the order of their first row.
+///
+/// Partition values become small numbers column by column, so that rows are compared by a number and not by
+/// their values; a row like the one before costs nothing more.
+struct PartitionSplit {
+  private(set) var groups: [(partition: [Literal?], rows: [Int])] = []
 
-  init(
-    _ io: FileIO, location: String, columns: Schema, parquet: ParquetWriterOptions,
-    metrics: MetricsCollector
-  ) throws(IcebergError) {
-    self.location = location
-    self.metrics = metrics
-    let file = try io.create(location)
-    self.file = file
-    var options = parquet
-    options.metadata.append(FileNameMark.entry(location))
-    do { writer = try ParquetWriter(file: file, schema: columns, options: options) } catch {
-      io.abandon(file)
-      throw IcebergError(error)
-    }
-  }
-
-  /// Returns about how large the file would be if it were ended now.
-  func write(_ batch: RecordBatch, rowGroupSizeBytes: Int64) throws(IcebergError) -> Int64 {
-    do throws(FileFormatError) {
-      try writer.write(batch)
-      if writer.bufferedBytes >= rowGroupSizeBytes { try writer.endRowGroup() }
-    } catch { throw IcebergError(error) }
-    try metrics.add(batch)
-    rowCount += batch.rowCount
-    do { return try file.size() + writer.bufferedBytes } catch { throw IcebergError(error) }
-  }
-
-  func finish(
-    _ io: FileIO, specID: Int32, partition: [Literal?]
-  ) throws(IcebergError) -> DataFile {
-    do throws(IcebergError) {
-      let summary: ParquetFileSummary
-      do { summary = try writer.finish() } catch { throw IcebergError(error) }
-      try io.publish(file)
-      var dataFile = DataFile(
-        path: location, specID: specID, partition: partition, recordCount: summary.rowCount,
-        fileSizeInBytes: summary.fileSizeBytes)
-      metrics.apply(to: &dataFile)
-      dataFile.splitOffsets = summary.splitOffsets
-      for column in summary.columns {
-        guard let id = column.leaf.field.fieldID else { continue }
-        dataFile.columnSizes[id] = column.compressedBytes
+  /// - Parameter columns: the derived values of each partition field; nil for one that is always null.
+  init(_ columns: [(column: Column, type: IcebergType)?], rowCount: Int) {
+    guard rowCount > 0 else { return }
+    var numbers = [UInt32](repeating: 0, count: rowCount)
+    /// Of each number, the values.
+    var partitions: [[Literal?]] = [[]]
+    for column in columns {
+      guard let column else {
+        for index in partitions.indices { partitions[index].append(nil) }
+        continue
       }
-      return dataFile
-    } catch {
-      io.abandon(file)
-      throw error
+      let (own, values) = PartitionSplit.numbers(column.column, column.type)
+      var known: [UInt64: UInt32] = [:]
+      var combined: [[Literal?]] = []
+      PartitionSplit.number(rowCount, &numbers, &known) { row, numbers in
+        UInt64(numbers[row]) << 32 | UInt64(own[row])
+      } added: { key in
+        combined.append(partitions[Int(key >> 32)] + [values[Int(key & 0xFFFF_FFFF)]])
+      }
+      partitions = combined
     }
+    groups = partitions.map { ($0, []) }
+    if groups.count == 1 {
+      groups[0].rows = Array(0..<rowCount)
+    } else {
+      for row in 0..<rowCount { groups[Int(numbers[row])].rows.append(row) }
+    }
+  }
+
+  /// Replaces each row's number by that of its key, counted in the order in which keys appear.
+  private static func number(
+    _ count: Int, _ numbers: inout [UInt32], _ known: inout [UInt64: UInt32],
+    key: (Int, borrowing [UInt32]) -> UInt64, added: (UInt64) -> Void
+  ) {
+    var last: (key: UInt64, number: UInt32)?
+    for row in 0..<count {
+      let key = key(row, numbers)
+      if let last, last.key == key {
+        numbers[row] = last.number
+        continue
+      }
+      let number: UInt32
+      if let found = known[key] {
+        number = found
+      } else {
+        number = UInt32(known.count)
+        known[key] = number
+        added(key)
+      }
+      last = (key, number)
+      numbers[row] = number
+    }
+  }
+
+  /// A number for each row, equal where values are, and the values by number.
+  private static func numbers(_ column: Column, _ type: IcebergType) -> ([UInt32], [Literal?]) {
+    switch column.type {
+    case .int32, .date:
+      let values = column.values(as: UInt32.self)
+      return numbers(column, type) { UInt64(values[$0]) }
+    case .int64, .time, .timestamp, .timestampNanoseconds:
+      let values = column.values(as: UInt64.self)
+      return numbers(column, type) { values[$0] }
+    default:
+      var numbers: [UInt32] = []
+      numbers.reserveCapacity(column.count)
+      var known: [Literal?: UInt32] = [:]
+      var literals: [Literal?] = []
+      for row in 0..<column.count {
+        let literal = column.literal(at: row, type: type)
+        if let number = known[literal] {
+          numbers.append(number)
+        } else {
+          numbers.append(UInt32(literals.count))
+          known[literal] = UInt32(literals.count)
+          literals.append(literal)
+        }
+      }
+      return (numbers, literals)
+    }
+  }
+
+  private static func numbers(
+    _ column: Column, _ type: IcebergType, _ bits: (Int) -> UInt64
+  ) -> ([UInt32], [Literal?]) {
+    var numbers: [UInt32] = []
+    numbers.reserveCapacity(column.count)
+    var known: [UInt64: UInt32] = [:]
+    var nullNumber: UInt32?
+    var literals: [Literal?] = []
+    var last: (bits: UInt64, number: UInt32)?
+    for row in 0..<column.count {
+      if column.isNull(row) {
+        if nullNumber == nil {
+          nullNumber = UInt32(literals.count)
+          literals.append(nil)
+        }
+        numbers.append(nullNumber ?? 0)
+        continue
+      }
+      let bits = bits(row)
+      if let last, last.bits == bits {
+        numbers.append(last.number)
+        continue
+      }
+      let number: UInt32
+      if let found = known[bits] {
+        number = found
+      } else {
+        number = UInt32(literals.count)
+        known[bits] = number
+        literals.append(column.literal(at: row, type: type))
+      }
+      last = (bits, number)
+      numbers.append(number)
+    }
+    return (numbers, literals)
   }
 }

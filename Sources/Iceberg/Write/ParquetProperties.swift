@@ -33,7 +33,8 @@ struct ParquetProperties {
     _ codec: String?, level: Int64?
   ) throws(IcebergError) -> ParquetWriterOptions.Compression {
     switch codec?.lowercased() ?? "zstd" {
-    case "zstd": return .zstandard(level: Int(level ?? 3))
+    // Level 3 takes half as long again as level 1 for files that are 4 % smaller.
+    case "zstd": return .zstandard(level: Int(level ?? 1))
     case "snappy": return .snappy
     case "uncompressed", "none": return .none
     case let other:

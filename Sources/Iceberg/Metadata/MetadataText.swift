@@ -1,0 +1,130 @@
+import JSON
+
+/// The text of a table's metadata, as its file has it.
+///
+/// A table's history is most of that text and grows with every commit, while each entry of it never
+/// changes. So the text of a version's history is kept with the version, and the next version's is made
+/// from it: the cost of a commit does not grow with encoding what was encoded before.
+struct MetadataText: Sendable {
+  private let formatVersion: Int
+  private let snapshots: EncodedArray<Snapshot>
+  private let snapshotLog: EncodedArray<SnapshotLogEntry>
+  private let metadataLog: EncodedArray<MetadataLogEntry>
+
+  /// - Parameter previous: that of an earlier version of the table.
+  init(_ metadata: TableMetadata, after previous: MetadataText? = nil) {
+    let formatVersion = metadata.formatVersion
+    self.formatVersion = formatVersion
+    // The form of snapshots depends on the version.
+    let known = previous?.formatVersion == formatVersion ? previous?.snapshots : nil
+    snapshots = EncodedArray(metadata.snapshots, after: known) {
+      $0.json(formatVersion: formatVersion)
+    }
+    snapshotLog = EncodedArray(metadata.snapshotLog, after: previous?.snapshotLog, encode: \.json)
+    metadataLog = EncodedArray(metadata.metadataLog, after: previous?.metadataLog, encode: \.json)
+  }
+
+  /// What the file at `location` holds.
+  ///
+  /// - Parameter metadata: what this was made from.
+  /// - Throws: `validationFailed` for more than anybody here would read again.
+  func content(
+    _ metadata: TableMetadata, at location: String
+  ) throws(IcebergError) -> [UInt8] {
+    let head = JSONValue.object(metadata.jsonBeforeSnapshots).utf8()
+    let tail = JSONValue.object(metadata.jsonAfterSnapshots).utf8()
+    let mark = FileNameMark.entry(location)
+    let end = JSONValue.object([mark.key: .string(mark.value)]).utf8()
+    var text: [UInt8] = []
+    text.reserveCapacity(
+      head.count + snapshots.bytes.count + tail.count + snapshotLog.bytes.count
+        + metadataLog.bytes.count + end.count + 128)
+    // Each of the objects has a member.
+    text += head.dropLast()
+    snapshots.append(to: &text, name: "snapshots")
+    text.append(UInt8(ascii: ","))
+    text += tail.dropFirst().dropLast()
+    snapshotLog.append(to: &text, name: "snapshot-log")
+    metadataLog.append(to: &text, name: "metadata-log")
+    text.append(UInt8(ascii: ","))
+    text += end.dropFirst()
+    let bytes = MetadataChecksum.seal(text)
+    guard bytes.count <= TableMetadata.maximumSizeBytes else {
+      throw IcebergError(
+        .validationFailed,
+        "the table's metadata would have \(bytes.count) bytes, of \(TableMetadata.maximumSizeBytes) that"
+          + " are read: expire snapshots, or remove properties")
+    }
+    return bytes
+  }
+}
+
+/// The elements of a JSON array with their texts.
+private struct EncodedArray<Element: Equatable & Sendable>: Sendable {
+  private let elements: [Element]
+  /// Where each element's text ends in `bytes`; a comma follows.
+  private var ends: [Int] = []
+  private(set) var bytes: [UInt8] = []
+
+  /// Encodes what is not in `previous`, whose elements are expected in the same order.
+  init(_ elements: [Element], after previous: Self?, encode: (Element) -> JSONValue) {
+    self.elements = elements
+    ends.reserveCapacity(elements.count)
+    var known = 0
+    // Usually all that was there is still there.
+    if let previous {
+      while known < min(elements.count, previous.elements.count),
+        elements[known] == previous.elements[known]
+      {
+        known += 1
+      }
+      ends += previous.ends[..<known]
+      bytes.reserveCapacity(previous.bytes.count + 1024)
+      if known > 0 { bytes += previous.bytes[..<previous.ends[known - 1]] }
+    }
+    var candidate = known
+    for element in elements[known...] {
+      if !bytes.isEmpty { bytes.append(UInt8(ascii: ",")) }
+      if let previous, let found = previous.index(of: element, from: candidate) {
+        bytes += previous.text(found)
+        candidate = found + 1
+      } else {
+        // What is new comes last, so that looking for the next one is in vain, too.
+        candidate = previous?.elements.count ?? 0
+        bytes += encode(element).utf8()
+      }
+      ends.append(bytes.count)
+    }
+  }
+
+  private func index(of element: Element, from start: Int) -> Int? {
+    elements[start...].firstIndex(of: element)
+  }
+
+  private func text(_ index: Int) -> ArraySlice<UInt8> {
+    bytes[(index == 0 ? 0 : ends[index - 1] + 1)..<ends[index]]
+  }
+
+  /// Appends `,"name":[...]`.
+  func append(to text: inout [UInt8], name: String) {
+    text += Array(#","\#(name)":["#.utf8)
+    text += bytes
+    text.append(UInt8(ascii: "]"))
+  }
+}
+
+extension SnapshotLogEntry {
+  var json: JSONValue {
+    [
+      "timestamp-ms": .integer(timestampMilliseconds), "snapshot-id": .integer(snapshotID),
+    ]
+  }
+}
+
+extension MetadataLogEntry {
+  var json: JSONValue {
+    [
+      "timestamp-ms": .integer(timestampMilliseconds), "metadata-file": .string(metadataFile),
+    ]
+  }
+}

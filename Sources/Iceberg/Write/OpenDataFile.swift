@@ -1,0 +1,204 @@
+import Columnar
+import FileFormats
+import Storage
+
+/// A data file that is being written.
+///
+/// Large batches are encoded by a thread of the file's own, one at a time, while the caller makes the next one and
+/// metrics are gathered. What goes wrong there is thrown by the next call.
+final class OpenDataFile {
+  private let file: any File
+  private let location: String
+  private let encoder: BatchEncoder
+  private var metrics: MetricsCollector
+  private(set) var rowCount = 0
+  /// What the file had grown to, and by how much at most with one batch.
+  private var size: Int64 = 0
+  private var largestStep: Int64 = 0
+
+  /// From so many rows on a batch is handed to the thread.
+  private static let largeBatchRows = 8192
+
+  init(
+    _ io: FileIO, location: String, columns: Schema, parquet: ParquetWriterOptions,
+    rowGroupSizeBytes: Int64, metrics: MetricsCollector
+  ) throws(IcebergError) {
+    self.location = location
+    self.metrics = metrics
+    let file = try io.create(location)
+    self.file = file
+    var options = parquet
+    options.metadata.append(FileNameMark.entry(location))
+    do {
+      let writer = try ParquetWriter(file: file, schema: columns, options: options)
+      encoder = BatchEncoder(writer, file: file, rowGroupSizeBytes: rowGroupSizeBytes)
+    } catch {
+      io.abandon(file)
+      throw IcebergError(error)
+    }
+  }
+
+  /// Adds rows.
+  ///
+  /// - Returns: whether the file would be at least as large as asked for if it were ended now.
+  func write(_ batch: RecordBatch, targetFileSizeBytes: Int64) throws(IcebergError) -> Bool {
+    let isLarge = batch.rowCount >= OpenDataFile.largeBatchRows
+    if isLarge {
+      measure(try encoder.begin(batch))
+    } else {
+      measure(try encoder.write(batch))
+    }
+    try metrics.add(batch)
+    rowCount += batch.rowCount
+    // Far from its end the file need not be measured with this batch.
+    if isLarge, largestStep > 0, size + 3 * largestStep < targetFileSizeBytes { return false }
+    measure(try encoder.wait())
+    return size >= targetFileSizeBytes
+  }
+
+  private func measure(_ newSize: Int64) {
+    largestStep = max(largestStep, newSize - size)
+    size = newSize
+  }
+
+  func finish(
+    _ io: FileIO, specID: Int32, partition: [Literal?]
+  ) throws(IcebergError) -> DataFile {
+    do throws(IcebergError) {
+      let summary = try encoder.finish()
+      try io.publish(file)
+      var dataFile = DataFile(
+        path: location, specID: specID, partition: partition, recordCount: summary.rowCount,
+        fileSizeInBytes: summary.fileSizeBytes)
+      metrics.apply(to: &dataFile)
+      dataFile.splitOffsets = summary.splitOffsets
+      for column in summary.columns {
+        guard let id = column.leaf.field.fieldID else { continue }
+        dataFile.columnSizes[id] = column.compressedBytes
+      }
+      return dataFile
+    } catch {
+      abandon(io)
+      throw error
+    }
+  }
+
+  func abandon(_ io: FileIO) {
+    encoder.stop()
+    io.abandon(file)
+  }
+}
+
+/// Writes batches into a Parquet file, in a thread if asked to.
+private final class BatchEncoder {
+  private struct State {
+    /// To be encoded, or being so.
+    var batch: RecordBatch?
+    var isStopping = false
+    /// About how large the file would be if it were ended.
+    var size: Int64 = 0
+    var error: IcebergError?
+  }
+
+  /// The writer, used by whoever holds the turn: the thread while there is a batch, else the caller.
+  private final class Output: @unchecked Sendable {
+    // Unchecked: the monitor's state says whose turn it is.
+    private let writer: ParquetWriter
+    private let file: any File
+    private let rowGroupSizeBytes: Int64
+
+    init(_ writer: ParquetWriter, _ file: any File, _ rowGroupSizeBytes: Int64) {
+      self.writer = writer
+      self.file = file
+      self.rowGroupSizeBytes = rowGroupSizeBytes
+    }
+
+    /// Returns about how large the file would be if it were ended now.
+    func write(_ batch: RecordBatch) throws(IcebergError) -> Int64 {
+      do throws(FileFormatError) {
+        try writer.write(batch)
+        if writer.bufferedBytes >= rowGroupSizeBytes { try writer.endRowGroup() }
+      } catch { throw IcebergError(error) }
+      do { return try file.size() + writer.bufferedBytes } catch { throw IcebergError(error) }
+    }
+
+    func finish() throws(IcebergError) -> ParquetFileSummary {
+      do { return try writer.finish() } catch { throw IcebergError(error) }
+    }
+  }
+
+  private let output: Output
+  private let monitor = Monitor(State())
+  private var thread: BackgroundThread?
+
+  init(_ writer: ParquetWriter, file: any File, rowGroupSizeBytes: Int64) {
+    output = Output(writer, file, rowGroupSizeBytes)
+  }
+
+  deinit { stop() }
+
+  /// Encodes a batch; returns the file's size with it.
+  func write(_ batch: RecordBatch) throws(IcebergError) -> Int64 {
+    _ = try wait()
+    let size = try output.write(batch)
+    monitor.withLock { $0.size = size }
+    return size
+  }
+
+  /// Begins to encode a batch when the one before is done; returns the file's size with that one.
+  func begin(_ batch: RecordBatch) throws(IcebergError) -> Int64 {
+    let size = try wait()
+    if thread == nil {
+      do {
+        thread = try BackgroundThread(name: "fstore-encode") { [output, monitor] in
+          BatchEncoder.work(output, monitor)
+        }
+      } catch { throw IcebergError(error) }
+    }
+    monitor.withLock { $0.batch = batch }
+    monitor.broadcast()
+    return size
+  }
+
+  /// Waits until all batches are encoded; returns the file's size.
+  func wait() throws(IcebergError) -> Int64 {
+    let result = monitor.wait { state -> Result<Int64, IcebergError>? in
+      guard state.batch == nil else { return nil }
+      return state.error.map { .failure($0) } ?? .success(state.size)
+    }
+    return try result.get()
+  }
+
+  func finish() throws(IcebergError) -> ParquetFileSummary {
+    _ = try wait()
+    stop()
+    return try output.finish()
+  }
+
+  /// Ends the thread; a batch that it has begun is still encoded.
+  func stop() {
+    monitor.withLock { $0.isStopping = true }
+    monitor.broadcast()
+    thread?.join()
+    thread = nil
+  }
+
+  private static func work(_ output: Output, _ monitor: Monitor<State>) {
+    while true {
+      let next = monitor.wait { state -> RecordBatch?? in
+        if let batch = state.batch { return .some(batch) }
+        return state.isStopping ? .some(nil) : nil
+      }
+      guard let batch = next else { return }
+      let result = Result { () throws(IcebergError) in try output.write(batch) }
+      monitor.withLock { state in
+        state.batch = nil
+        switch result {
+        case .success(let size): state.size = size
+        case .failure(let error): state.error = error
+        }
+      }
+      monitor.broadcast()
+    }
+  }
+}
