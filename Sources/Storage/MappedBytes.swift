@@ -9,6 +9,8 @@ internal import Glibc
   // Unchecked: nothing is written through it.
   public let count: Int
   private let start: UnsafeRawPointer
+  /// Who keeps the memory; nil when it is the kernel's mapping.
+  private let owner: AnyObject?
 
   /// nil when the system cannot map the file.
   init?(descriptor: Int32, count: Int) {
@@ -18,9 +20,21 @@ internal import Glibc
     else { return nil }
     self.count = count
     unsafe self.start = UnsafeRawPointer(start)
+    owner = nil
   }
 
-  deinit { unsafe munmap(UnsafeMutableRawPointer(mutating: start), count) }
+  /// Memory that `owner` keeps and changes as the file changes: for a file system that is not the
+  /// kernel's. It must stay where it is as long as `owner` lives.
+  @unsafe package init(_ bytes: UnsafeRawBufferPointer, keptBy owner: AnyObject) {
+    guard let start = bytes.baseAddress else { preconditionFailure("memory has a place") }
+    count = bytes.count
+    unsafe self.start = start
+    self.owner = owner
+  }
+
+  deinit {
+    if owner == nil { unsafe munmap(UnsafeMutableRawPointer(mutating: start), count) }
+  }
 
   /// The bytes, for those who keep the object alive by other means while they read: counting references
   /// a read would make threads wait for each other.

@@ -43,13 +43,20 @@ import WriteAheadLog
         ) { _, _, _ in true }
       } catch { return (nil, true) }
       var isFound = false
+      let memory = reader.memory()
       for (lsn, position) in positions {
+        let payload = [UInt8](repeating: records[lsn] ?? 0, count: 1000)
+        let isShown = memory.shows(payload, at: position)
         do {
-          let (found, first) = try reader.read(at: position) {
-            ($0, $1.loadLittleEndian(UInt8.self, at: 0))
+          let isRight = try reader.read(at: position) { $0 == lsn && $1.isEqual(to: payload) }
+          guard isRight, isShown else { return ("LSN \(lsn) reads wrong", false) }
+        } catch {
+          // What the mapped log shows of it must be nothing too.
+          if memory.view.pointee.record(at: position) != nil {
+            return ("LSN \(lsn) is seen and cannot be read", false)
           }
-          if found != lsn || first != records[lsn] { return ("LSN \(lsn) reads wrong", false) }
-        } catch { isFound = true }
+          isFound = true
+        }
       }
       do {
         let report = try reader.verify()
