@@ -6,13 +6,16 @@ extension OnlineStore {
   /// and writers go on meanwhile; a shard's writers wait while it is copied, milliseconds for millions of
   /// keys. Cost: 16 bytes a key written, two syncs. One runs at a time.
   ///
-  /// Returns the LSN up to which the index on disk has every record.
+  /// Returns the LSN up to which the index on disk has every record. Throws when a record that was written
+  /// could not be indexed, because the one that it replaces cannot be read: the log has it, and gives it to
+  /// the index when the store is opened again.
   @discardableResult
   public func checkpoint() throws(OnlineStoreError) -> LogSequenceNumber {
     try checkpointing.withLock { last throws(OnlineStoreError) in
       let lsn = log.readableLSN
       // Whoever had appended by then may not have indexed it yet.
       appending.waitForThoseInside()
+      if let failure = indexFailure.withLock({ $0 }) { throw failure }
       var firstSegment = UInt32.max
       var shards: [[UInt8]] = []
       for shard in self.shards {

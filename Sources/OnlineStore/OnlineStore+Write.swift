@@ -112,7 +112,9 @@ extension OnlineStore {
         let lsn = try append([LogEntry(.purge, groupID: groupID, key: key)]).lowerBound
         // Records with smaller LSNs that are written but not indexed yet would come back.
         appending.waitForThoseInside()
-        try remove(groupID: groupID, key: key.rawSpan, before: lsn)
+        do throws(OnlineStoreError) {
+          try remove(groupID: groupID, key: key.rawSpan, before: lsn)
+        } catch { throw noteIndexFailure(error) }
         return lsn
       }
     }
