@@ -251,6 +251,26 @@ import WriteAheadLog
     }
   }
 
+  /// As docs/file-formats.md has them: masked, with the segment's salt, or its complement for a record.
+  @Test func checksumsAreThoseOfTheFormat() throws {
+    let files = SimulatedFileSystem()
+    let log = try open(files)
+    try append(log, 0..<1)
+    let bytes = try #require(files.bytes(of: "/log/00000001.log"))
+    let salt = bytes.rawSpan.loadLittleEndian(UInt32.self, at: 40)
+    for (start, salt) in [(4096, salt), (4096 + 32, ~salt)] {
+      let length = bytes.rawSpan.loadLittleEndian(UInt32.self, at: start)
+      // A frame's length is all of it, a record's that of its payload.
+      let end = start == 4096 ? start + Int(length) : start + 16 + (Int(length) + 7) / 8 * 8
+      var sum = CRC32C()
+      sum.update(UInt64(salt) << 32 | UInt64(length))
+      sum.update(bytes.rawSpan.extracting(start + 8..<end))
+      let rotated = sum.value >> 15 | sum.value << 17
+      #expect(
+        bytes.rawSpan.loadLittleEndian(UInt32.self, at: start + 4) == rotated &+ 0xa282_ead8)
+    }
+  }
+
   @Test func aRecordOfAnotherSegmentIsNotTaken() throws {
     let files = SimulatedFileSystem()
     let log = try open(files)
