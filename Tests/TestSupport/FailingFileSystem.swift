@@ -10,6 +10,7 @@ public final class FailingFileSystem: FileSystem {
   private struct State {
     var calls = 0
     var fault: Fault?
+    var watcher: (@Sendable (_ operation: String, _ path: String) -> Void)?
   }
 
   private let base: any FileSystem
@@ -21,10 +22,16 @@ public final class FailingFileSystem: FileSystem {
   public var calls: Int { state.withLock { $0.calls } }
 
   public func inject(_ fault: Fault?) {
-    state.withLock { $0 = State(fault: fault) }
+    state.withLock { ($0.calls, $0.fault) = (0, fault) }
+  }
+
+  /// Tells `body` of each call before it is made, so that something else may come first.
+  public func watch(_ body: (@Sendable (_ operation: String, _ path: String) -> Void)?) {
+    state.withLock { $0.watcher = body }
   }
 
   fileprivate func step(_ operation: String, _ path: String) throws(StorageError) {
+    state.withLock { $0.watcher }?(operation, path)
     let kind: Fault.Kind? = state.withLock { state in
       state.calls += 1
       guard let fault = state.fault,
