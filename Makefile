@@ -9,7 +9,8 @@ export LD_LIBRARY_PATH := $(PREFIX)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PAT
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 
 .PHONY: setup build release test demo bench bench-online bench-pit bench-iceberg bench-maintenance nightly nightly-log \
-  nightly-online nightly-iceberg nightly-kills nightly-soak nightly-simulation mutants lint format clean
+  nightly-online nightly-iceberg nightly-kills nightly-soak nightly-simulation nightly-simulation-store mutants lint \
+  format clean
 .PHONY: fuzz properties sanitize-address sanitize-thread nightly-fuzz nightly-properties-1 \
   nightly-properties-2 nightly-sanitize nightly-power
 
@@ -28,6 +29,9 @@ test:
 	swift test --skip-build
 	swift build -c release --product simulate $(SWIFT_FLAGS)
 	.build/release/simulate --length 3 --outcomes 8 --at-least 100000
+	.build/release/simulate --store --length 3 --outcomes 2 --at-least 50000
+	.build/release/simulate --store --faults --length 1 --at-least 5000
+	.build/release/simulate --damage --at-least 30000
 	swift build -c release --product allocations $(SWIFT_FLAGS)
 	rm -rf .build/allocations && .build/release/allocations .build/allocations --check
 	scripts/properties 2000000
@@ -50,7 +54,7 @@ sanitize-thread: setup
 
 # What takes longer than `make test` may: parts of at most half an hour, each of which can be run alone.
 # docs/testing.md says what each proves.
-nightly: nightly-simulation nightly-log nightly-online nightly-iceberg nightly-kills nightly-power nightly-fuzz nightly-properties-1 \
+nightly: nightly-simulation nightly-simulation-store nightly-log nightly-online nightly-iceberg nightly-kills nightly-power nightly-fuzz nightly-properties-1 \
   nightly-properties-2 nightly-sanitize nightly-soak mutants
 
 # Five minutes of each target.
@@ -73,14 +77,25 @@ nightly-simulation-%: setup
 	swift build -c release --product simulate $(SWIFT_FLAGS)
 	.build/release/simulate --length 4 --outcomes 240 --part $*/4
 
+# The same for the online store: 2.5 million states in two parts, and every call of sequences of two that fails.
+nightly-simulation-store: nightly-simulation-store-1 nightly-simulation-store-2 nightly-simulation-store-faults
+nightly-simulation-store-faults: setup
+	swift build -c release --product simulate $(SWIFT_FLAGS)
+	.build/release/simulate --store --faults --length 2 --at-least 50000
+nightly-simulation-store-%: setup
+	swift build -c release --product simulate $(SWIFT_FLAGS)
+	.build/release/simulate --store --length 4 --outcomes 4 --part $*/2 --at-least 1000000
+
 # Every call of the log fails; every byte is damaged.
 nightly-log:
 	FSTORE_SIMULATION_SEEDS=1000 FSTORE_FAULT_SEEDS=20 FSTORE_DAMAGE_STEP=1 FSTORE_VERIFY_SECONDS=60 \
 	  bash -c '$(NIGHTLY) --filter "WriteAheadLogTests|TableDamageTests|DefinitionsTests|VerifyBesideWriter"'
 
-# Random histories of the online store beside a model, and crashes in every call of some.
+# Random histories of the online store beside a model, crashes and failures in every call of some; the
+# failures of new seeds, printed here.
 nightly-online:
-	FSTORE_MODEL_SEEDS=5000 FSTORE_CRASH_SEEDS=100 bash -c '$(NIGHTLY) --filter OnlineStoreTests'
+	seed=$$RANDOM; echo "FSTORE_FAULT_SEED=$$seed"; FSTORE_FAULT_SEED=$$seed FSTORE_FAULT_SEEDS=60 FSTORE_FAULT_STEP=1 \
+	  FSTORE_MODEL_SEEDS=5000 FSTORE_CRASH_SEEDS=100 bash -c '$(NIGHTLY) --filter OnlineStoreTests'
 
 # Random histories of writers on one table, with crashes, lost answers and clocks that jump.
 nightly-iceberg:

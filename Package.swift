@@ -85,9 +85,13 @@ let package = Package(
     .target(
       name: "LogSimulation", dependencies: ["WriteAheadLog", "Storage", "TestSupport"],
       path: "Tests/LogSimulation", swiftSettings: testSettings),
+    .target(
+      name: "StoreSimulation",
+      dependencies: ["OnlineStore", "WriteAheadLog", "Storage", "TestSupport"],
+      path: "Tests/StoreSimulation", swiftSettings: testSettings),
     .executableTarget(
-      name: "simulate", dependencies: ["LogSimulation", "WriteAheadLog"], path: "Tests/Simulate",
-      swiftSettings: testSettings),
+      name: "simulate", dependencies: ["LogSimulation", "StoreSimulation", "WriteAheadLog"],
+      path: "Tests/Simulate", swiftSettings: testSettings),
     .executableTarget(
       name: "properties",
       dependencies: [
@@ -107,7 +111,9 @@ let package = Package(
     tests("WriteAheadLogTests", ["WriteAheadLog", "Storage", "LogSimulation", "TestSupport"]),
     tests(
       "OnlineStoreTests",
-      ["OnlineStore", "FeatureModel", "WriteAheadLog", "Storage", "TestSupport"]),
+      [
+        "OnlineStore", "FeatureModel", "WriteAheadLog", "Storage", "StoreSimulation", "TestSupport",
+      ]),
     tests("AvroTests", ["Avro", "JSON", "TestSupport"]),
     tests("FileFormatsTests", ["FileFormats", "Columnar", "Storage", "JSON", "TestSupport"]),
     tests(

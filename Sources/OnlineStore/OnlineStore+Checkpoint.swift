@@ -7,7 +7,9 @@ extension OnlineStore {
   /// keys. Cost: 16 bytes a key written, two syncs. One runs at a time.
   ///
   /// Returns the LSN up to which the index on disk has every record. On a full disk it takes the space
-  /// that is kept for maintenance.
+  /// that is kept for maintenance. Throws when a record that was written could not be indexed, because the
+  /// one that it replaces cannot be read: the log has it, and gives it to the index when the store is opened
+  /// again.
   @discardableResult
   public func checkpoint() throws(OnlineStoreError) -> LogSequenceNumber {
     let start = MonotonicClock.nowNanoseconds()
@@ -38,6 +40,7 @@ extension OnlineStore {
       let lsn = log.readableLSN
       // Whoever had appended by then may not have indexed it yet.
       appending.waitForThoseInside()
+      if let failure = indexFailure.withLock({ $0 }) { throw failure }
       var firstSegment = UInt32.max
       var shards: [[UInt8]] = []
       for shard in self.shards {

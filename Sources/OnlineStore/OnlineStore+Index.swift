@@ -113,14 +113,24 @@ extension OnlineStore {
       tags.append(tag)
     }
     if tags.count > 1 { prefetchRecords(tags) }
+    var failure: OnlineStoreError?
     for (offset, position) in positions.enumerated() {
       guard let entry = LogEntry.View(receipt.payload(offset)), entry.kind.isAnswer else {
         continue
       }
       let candidate = Candidate(
         entry, lsn: receipt.lsns.lowerBound + Int64(offset), at: position)
-      outcome(offset, try index(candidate, tags[offset], key: entry.key))
+      do throws(OnlineStoreError) {
+        outcome(offset, try index(candidate, tags[offset], key: entry.key))
+      } catch { failure = failure ?? error }
     }
+    if let failure { throw noteIndexFailure(failure) }
+  }
+
+  /// The log has what the index lacks from now on, until it is read again.
+  func noteIndexFailure(_ failure: OnlineStoreError) -> OnlineStoreError {
+    indexFailure.withLock { $0 = $0 ?? failure }
+    return failure
   }
 
   private func prefetchSlot(_ tag: UInt64) {

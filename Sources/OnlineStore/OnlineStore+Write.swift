@@ -126,10 +126,12 @@ extension OnlineStore {
         let lsns = try append(keys.map { LogEntry(.purge, groupID: groupID, key: $0) })
         // Records with smaller LSNs that are written but not indexed yet would come back.
         appending.waitForThoseInside()
-        for (offset, key) in keys.enumerated() {
-          let lsn = lsns.lowerBound + Int64(offset)
-          try remove(groupID: groupID, key: key.rawSpan, before: lsn)
-        }
+        do throws(OnlineStoreError) {
+          for (offset, key) in keys.enumerated() {
+            let lsn = lsns.lowerBound + Int64(offset)
+            try remove(groupID: groupID, key: key.rawSpan, before: lsn)
+          }
+        } catch { throw noteIndexFailure(error) }
         return lsns
       }
     }

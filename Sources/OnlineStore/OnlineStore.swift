@@ -32,6 +32,9 @@ public final class OnlineStore: Sendable {
   let checkpointing: Lock<LogSequenceNumber>
   let lastWriteTime: Lock<Int64>
   let checkpointer: Checkpointer
+  /// Why the index lacks a record that the log has: the one before it could not be read. No checkpoint
+  /// may say that it has everything then; opening reads the log again.
+  let indexFailure = Lock<OnlineStoreError?>(nil)
   /// One thread cleans at a time.
   let cleaning = Lock(())
   /// Held while records are copied to the log's end, and while a key is purged: a copy that came after

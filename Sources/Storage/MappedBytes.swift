@@ -9,6 +9,8 @@ internal import Glibc
   // Unchecked: nothing is written through it.
   public let count: Int
   private let start: UnsafeRawPointer
+  /// Who keeps the memory; nil when it is the kernel's mapping.
+  private let owner: AnyObject?
 
   /// nil when the system cannot map the file.
   init?(descriptor: Int32, count: Int) {
@@ -18,7 +20,24 @@ internal import Glibc
     else { return nil }
     self.count = count
     unsafe self.start = UnsafeRawPointer(start)
+    owner = nil
   }
+
+  /// Memory that `owner` keeps and changes as the file changes: for a file system that is not the
+  /// kernel's. It must stay where it is as long as `owner` lives.
+  @unsafe package init(_ bytes: UnsafeRawBufferPointer, keptBy owner: AnyObject) {
+    guard let start = bytes.baseAddress else { preconditionFailure("memory has a place") }
+    count = bytes.count
+    unsafe self.start = start
+    self.owner = owner
+  }
+
+  deinit {
+    if owner == nil { unsafe munmap(UnsafeMutableRawPointer(mutating: start), count) }
+  }
+
+  /// Whether the memory is the kernel's page cache.
+  public var isOfPageCache: Bool { owner == nil }
 
   /// How many of the bytes the page cache has now; 0 where the system does not say. Costs a system call
   /// for each 65,536 pages.
@@ -40,8 +59,6 @@ internal import Glibc
     }
     return resident
   }
-
-  deinit { unsafe munmap(UnsafeMutableRawPointer(mutating: start), count) }
 
   /// Enters into the page tables what the page cache holds of the file, so that first reads of it need no
   /// fault. Reads nothing from the disk. Costs about 25 microseconds a mebibyte.

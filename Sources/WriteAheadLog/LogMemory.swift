@@ -43,14 +43,16 @@ internal import Storage
   }
 
   /// Whether there is a segment before the last that is mapped.
-  public var isMapped: Bool { mappings.dropLast().contains { $0 != nil } }
+  public var isMapped: Bool { mappings.dropLast().contains { $0?.isOfPageCache == true } }
 
   /// Spares first reads of the segments their page faults, but for what only the disk holds; the last
   /// segment, which is still being filled, is left alone. Costs about 2 ms a segment of 64 MiB.
   ///
   /// - Parameter last: Only this many before the last.
   public func populateResidentPages(last: Int = .max) {
-    for mapping in mappings.dropLast().suffix(last).reversed() { mapping?.populateResidentPages() }
+    for mapping in mappings.dropLast().suffix(last).reversed() {
+      if let mapping, mapping.isOfPageCache { mapping.populateResidentPages() }
+    }
   }
 
   /// Bytes that are mapped, and those of them that the page cache has now.

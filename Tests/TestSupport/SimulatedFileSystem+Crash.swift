@@ -17,13 +17,26 @@ extension SimulatedFileSystem {
       }
       let names = state.names.mapValues(copied)
       let durableNames = state.durableNames.mapValues(copied)
-      let (directories, capacity) = (state.directories, state.capacityBytes)
+      let (directories, capacity, maps) = (
+        state.directories, state.capacityBytes, state.mapsFiles
+      )
       other.state.withLock {
         ($0.names, $0.durableNames, $0.directories) = (names, durableNames, directories)
-        $0.capacityBytes = capacity
+        ($0.capacityBytes, $0.mapsFiles) = (capacity, maps)
       }
     }
     return other
+  }
+
+  /// The same disk, with files that are mapped or not.
+  public convenience init(copying disk: SimulatedFileSystem, mapsFiles: Bool) {
+    self.init(mapsFiles: mapsFiles)
+    let (names, durableNames, directories) = disk.restarted().state.withLock {
+      ($0.names, $0.durableNames, $0.directories)
+    }
+    state.withLock {
+      ($0.names, $0.durableNames, $0.directories) = (names, durableNames, directories)
+    }
   }
 
   /// A copy of the disk as it is after the power went: what was not synced survives by chance.
@@ -73,12 +86,12 @@ extension SimulatedFileSystem {
         fresh.durable = fresh.live
         copied[name] = fresh
       }
-      let directories = state.directories
+      let (directories, maps) = (state.directories, state.mapsFiles)
       let result = copied
       other.state.withLock {
         $0.names = result
         $0.durableNames = result
-        $0.directories = directories
+        ($0.directories, $0.mapsFiles) = (directories, maps)
       }
     }
     return other
@@ -93,9 +106,13 @@ extension SimulatedFileSystem {
     let names: [String: Node]
     let durableNames: [String: Node]
     let directories: Set<String>
+    let mapsFiles: Bool
     public let tag: Int
+    /// The call that came next, and on what.
+    public let operation: String
+    public let path: String
 
-    init(_ state: State) {
+    init(_ state: State, before operation: String, _ path: String) {
       var fresh: [ObjectIdentifier: Node] = [:]
       func copied(_ node: Node) -> Node {
         if let known = fresh[ObjectIdentifier(node)] { return known }
@@ -107,7 +124,9 @@ extension SimulatedFileSystem {
       names = state.names.mapValues(copied)
       durableNames = state.durableNames.mapValues(copied)
       directories = state.directories
+      mapsFiles = state.mapsFiles
       tag = state.tag
+      (self.operation, self.path) = (operation, path)
     }
 
     /// A disk that goes on from here.
@@ -115,6 +134,7 @@ extension SimulatedFileSystem {
       let disk = SimulatedFileSystem()
       disk.state.withLock {
         ($0.names, $0.durableNames, $0.directories) = (names, durableNames, directories)
+        $0.mapsFiles = mapsFiles
       }
       return disk
     }
@@ -128,11 +148,11 @@ extension SimulatedFileSystem {
   /// What images are to carry from now on: how far the one who uses the disk has come.
   public func tag(_ tag: Int) { state.withLock { $0.tag = tag } }
 
-  static func record(_ state: inout State, _ operation: String) {
+  static func record(_ state: inout State, _ operation: String, _ path: String) {
     guard state.images != nil, !["read", "examine", "list", "lock"].contains(operation) else {
       return
     }
-    let image = Image(state)
+    let image = Image(state, before: operation, path)
     state.images?.append(image)
   }
 }

@@ -7,7 +7,8 @@ import Storage
 /// Names created, renamed or removed since the last sync of their directory survive or not, each on
 /// its own. A failed sync marks what it should have written as clean: it stays readable until the
 /// cache is discarded, and later syncs return success without writing it (measured on ext4 and XFS).
-/// Not simulated: links, permissions, several processes.
+/// Files can be mapped, so that the online store reads as it does for real; unless told otherwise, and
+/// then it reads by calls, which can fail. Not simulated: links, permissions, several processes.
 public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
   // Unchecked: everything below is touched under the lock.
   let state = Lock(State())
@@ -19,6 +20,7 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     var durable: [UInt8] = []
     /// Sectors that differ because they were written since the last sync, with the states they had.
     var dirty: [Int: [[UInt8]]] = [:]
+    var mappings: [Reference] = []
   }
 
   struct State {
@@ -26,6 +28,7 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     var names: [String: Node] = [:]
     var durableNames: [String: Node] = [:]
     var directories: Set<String> = ["/"]
+    var mapsFiles = true
     var locks: Set<String> = []
     var calls = 0
     var bytesRead = 0
@@ -60,7 +63,7 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
 
   static let sector = 512
 
-  public init() {}
+  public init(mapsFiles: Bool = true) { state.withLock { $0.mapsFiles = mapsFiles } }
 
   public var calls: Int { state.withLock { $0.calls } }
 
@@ -116,6 +119,7 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
       $0.names[path]?.live = bytes
       $0.names[path]?.durable = bytes
       $0.names[path]?.dirty = [:]
+      $0.names[path]?.show(0..<bytes.count)
     }
   }
 
@@ -130,7 +134,7 @@ public final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
     }
     if state.isCrashed { throw failure(.inputOutput, "the machine is down") }
     state.calls += 1
-    record(&state, operation)
+    record(&state, operation, path)
     guard let fault = state.fault,
       fault.call == state.calls || fault.lasts && fault.call < state.calls
     else { return }
@@ -313,6 +317,7 @@ final class SimulatedFile: File, @unchecked Sendable {
         node.live += [UInt8](repeating: 0, count: end - node.live.count)
       }
       node.live.replaceSubrange(start..<end, with: bytes[..<count])
+      node.show(start..<end)
       let size = SimulatedFileSystem.sector
       if count > 0 {
         for sector in start / size...(end - 1) / size {
@@ -355,6 +360,7 @@ final class SimulatedFile: File, @unchecked Sendable {
     try system.state.withLock { state throws(StorageError) in
       try SimulatedFileSystem.step(&state, "truncate", path)
       let size = Int(sizeBytes)
+      node.checkTruncation(to: size)
       if node.live.count > size {
         node.live.removeLast(node.live.count - size)
       } else {
@@ -377,17 +383,23 @@ final class SimulatedFile: File, @unchecked Sendable {
   func discardCache() throws(StorageError) {
     try system.state.withLock { state throws(StorageError) in
       try SimulatedFileSystem.step(&state, "discard cache", path)
-      // Dirty pages stay; what only looked clean is read from the disk again.
-      var bytes = node.durable
+      // Dirty pages stay; what only looked clean is read from the disk again. The size stays too.
+      let size = node.live.count
+      var bytes = Array(node.durable.prefix(size))
+      bytes += [UInt8](repeating: 0, count: size - bytes.count)
       for (sector, states) in node.dirty {
         guard let content = states.last else { continue }
         let start = sector * SimulatedFileSystem.sector
-        let end = start + content.count
-        if bytes.count < end { bytes += [UInt8](repeating: 0, count: end - bytes.count) }
-        bytes.replaceSubrange(start..<end, with: content)
+        let end = min(start + content.count, size)
+        bytes.replaceSubrange(start..<end, with: content.prefix(end - start))
       }
       node.live = bytes
+      node.show(0..<bytes.count)
     }
+  }
+
+  func map(count: Int) -> MappedBytes? {
+    system.state.withLock { state in state.mapsFiles ? node.map(count: count) : nil }
   }
 
   func close() throws(StorageError) {}

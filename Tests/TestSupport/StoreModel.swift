@@ -4,11 +4,15 @@ import WriteAheadLog
 
 /// A store beside a dictionary that says what it must answer, on a simulated disk.
 public final class StoreModel {
-  public struct Answer: Equatable {
+  public struct Answer: Equatable, Sendable {
     public var eventTime: Int64
     public var lsn: Int64
     /// nil for a tombstone, and for a record that has expired.
     public var row: [UInt8]?
+
+    public init(eventTime: Int64, lsn: Int64, row: [UInt8]?) {
+      (self.eventTime, self.lsn, self.row) = (eventTime, lsn, row)
+    }
   }
 
   public static func row(_ entry: LogEntry) -> [UInt8]? {
@@ -58,7 +62,7 @@ public final class StoreModel {
       try store.purge(groupID: 7, key: purge.key)
       unacknowledged = []
       recordCount += 1
-      answers[purge.key[0]] = nil
+      StoreModel.apply(purge, lsn: 0, to: &answers)
     default:
       let condition: WriteCondition =
         switch generator.below(4) {
@@ -87,18 +91,13 @@ public final class StoreModel {
     _ entry: LogEntry, _ condition: WriteCondition, _ outcome: WriteOutcome
   ) throws {
     let current = answers[entry.key[0]]?.eventTime
-    let holds =
-      switch condition {
-      case .always: true
-      case .newer: current.map { entry.eventTime > $0 } ?? true
-      case .eventTime(let expected): expected == current
-      }
+    let holds = StoreModel.holds(condition, entry, current: current)
     switch outcome {
     case .refused(let found):
       if holds || found != current { throw WrongOutcome(entry: entry, outcome: outcome) }
     case .written(let lsn, let isAnswer):
       recordCount += 1
-      apply(entry, lsn: lsn)
+      StoreModel.apply(entry, lsn: lsn, to: &answers)
       // A later entry of the same write may answer by now; it was asked as each was indexed.
       let answers = current.map { entry.eventTime >= $0 } ?? true
       if !holds || isAnswer != answers { throw WrongOutcome(entry: entry, outcome: outcome) }
@@ -110,7 +109,23 @@ public final class StoreModel {
     var outcome: WriteOutcome
   }
 
-  private func apply(_ entry: LogEntry, lsn: Int64) {
+  /// Whether an entry is to be written when this event time answers its key.
+  public static func holds(
+    _ condition: WriteCondition, _ entry: LogEntry, current: Int64?
+  ) -> Bool {
+    switch condition {
+    case .always: true
+    case .newer: current.map { entry.eventTime > $0 } ?? true
+    case .eventTime(let expected): expected == current
+    }
+  }
+
+  /// What keys answer once an entry is written.
+  public static func apply(_ entry: LogEntry, lsn: Int64, to answers: inout [UInt8: Answer]) {
+    if entry.kind == .purge {
+      answers[entry.key[0]] = nil
+      return
+    }
     let new = Answer(
       eventTime: entry.eventTime, lsn: lsn, row: StoreModel.row(entry))
     if let old = answers[entry.key[0]], (old.eventTime, old.lsn) > (new.eventTime, new.lsn) {

@@ -47,7 +47,22 @@ func recoveredRecords(
     }
     if !isSame { throw WriteAheadLogError.noSuchPosition(position) }
   }
+  let memory = log.memory()
+  for (position, record) in zip(positions, records) where !memory.shows(record, at: position) {
+    throw WriteAheadLogError.noSuchPosition(position)
+  }
   return records
+}
+
+extension LogMemory {
+  /// Whether this record is there in the mapped log.
+  func shows(_ record: [UInt8], at position: LogPosition) -> Bool {
+    let view = view.pointee
+    guard let found = view.record(at: position) else { return false }
+    var bytes: [UInt8] = []
+    bytes.append(contentsOf: found.payload)
+    return bytes == record
+  }
 }
 
 @Suite struct CrashTests {
@@ -140,5 +155,13 @@ func recoveredRecords(
         }
       }
     }
+  }
+}
+
+extension RawSpan {
+  func isEqual(to bytes: [UInt8]) -> Bool {
+    var copy: [UInt8] = []
+    copy.append(contentsOf: self)
+    return copy == bytes
   }
 }

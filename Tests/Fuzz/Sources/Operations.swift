@@ -11,7 +11,8 @@ func fuzzOperations(_ bytes: [UInt8]) {
   let ending = input.byte()
   let seed = UInt64(input.byte())
   let fault = fault(ending, &input)
-  let files = SimulatedFileSystem()
+  // Records are read as memory, or by calls that may fail.
+  let files = SimulatedFileSystem(mapsFiles: ending & 32 == 0)
   do {
     let model = try StoreModel(files)
     files.inject(fault)
