@@ -9,8 +9,8 @@ export LD_LIBRARY_PATH := $(PREFIX)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PAT
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 
 .PHONY: setup build release test demo bench bench-online bench-pit bench-iceberg bench-maintenance nightly nightly-log \
-  nightly-online nightly-iceberg nightly-kills nightly-soak nightly-simulation nightly-simulation-store mutants lint \
-  format clean
+  nightly-online nightly-iceberg nightly-tables nightly-concurrency nightly-kills nightly-soak nightly-simulation \
+  nightly-simulation-store mutants lint format clean
 .PHONY: fuzz properties sanitize-address sanitize-thread nightly-fuzz nightly-properties-1 \
   nightly-properties-2 nightly-sanitize nightly-power
 
@@ -34,6 +34,8 @@ test:
 	.build/release/simulate --damage --at-least 30000
 	swift build -c release --product allocations $(SWIFT_FLAGS)
 	rm -rf .build/allocations && .build/release/allocations .build/allocations --check
+	swift build -c release --product simulate-tables $(SWIFT_FLAGS)
+	.build/release/simulate-tables --histories 20000
 	scripts/properties 2000000
 	scripts/fuzz --executions 1000000 --seconds 20
 
@@ -54,7 +56,8 @@ sanitize-thread: setup
 
 # What takes longer than `make test` may: parts of at most half an hour, each of which can be run alone.
 # docs/testing.md says what each proves.
-nightly: nightly-simulation nightly-simulation-store nightly-log nightly-online nightly-iceberg nightly-kills nightly-power nightly-fuzz nightly-properties-1 \
+nightly: nightly-simulation nightly-simulation-store nightly-log nightly-online nightly-iceberg nightly-tables \
+  nightly-concurrency nightly-kills nightly-power nightly-fuzz nightly-properties-1 \
   nightly-properties-2 nightly-sanitize nightly-soak mutants
 
 # Five minutes of each target.
@@ -100,6 +103,18 @@ nightly-online:
 # Random histories of writers on one table, with crashes, lost answers and clocks that jump.
 nightly-iceberg:
 	FSTORE_COMMIT_SEEDS=3000 bash -c '$(NIGHTLY) --filter CommitSimulationTests'
+
+# The same without Parquet, and with more who take part: a million histories in ten parts,
+# `make nightly-tables-1` to `-10`, of seeds that `make test` does not have.
+nightly-tables: nightly-tables-1 nightly-tables-2 nightly-tables-3 nightly-tables-4 nightly-tables-5 nightly-tables-6 \
+  nightly-tables-7 nightly-tables-8 nightly-tables-9 nightly-tables-10
+nightly-tables-%: setup
+	swift build -c release --product simulate-tables $(SWIFT_FLAGS)
+	.build/release/simulate-tables --first 1000000 --histories 1000000 --part $*/10
+
+# Processes that work with one table, PyIceberg among them.
+nightly-concurrency:
+	FSTORE_CONCURRENT_OPERATIONS=60 bash -c '$(NIGHTLY) --filter ProcessConcurrencyTests'
 
 # kill -9 of processes that work with a store: 20,000 in five parts, `make nightly-kills-1` to `-5`, of
 # seeds of their own.

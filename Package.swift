@@ -41,7 +41,7 @@ let package = Package(
     .executable(name: "fstore", targets: ["fstore"]),
     // For the fuzz targets, which are a package of their own: Tests/Fuzz.
     .library(name: "TestSupport", targets: ["TestSupport"]),
-    .library(name: "Parsers", targets: ["Avro", "JSON"]),
+    .library(name: "Parsers", targets: ["Avro", "FileFormats", "JSON"]),
   ],
   targets: [
     // System libraries, and the C that Swift cannot express.
@@ -92,6 +92,12 @@ let package = Package(
     .executableTarget(
       name: "simulate", dependencies: ["LogSimulation", "StoreSimulation", "WriteAheadLog"],
       path: "Tests/Simulate", swiftSettings: testSettings),
+    .target(
+      name: "TableSimulation", dependencies: ["Iceberg", "Storage", "TestSupport"],
+      path: "Tests/TableSimulation", swiftSettings: testSettings),
+    .executableTarget(
+      name: "simulate-tables", dependencies: ["TableSimulation"], path: "Tests/SimulateTables",
+      swiftSettings: testSettings),
     .executableTarget(
       name: "properties",
       dependencies: [
@@ -118,7 +124,10 @@ let package = Package(
     tests("FileFormatsTests", ["FileFormats", "Columnar", "Storage", "JSON", "TestSupport"]),
     tests(
       "IcebergTests",
-      ["Iceberg", "Avro", "Columnar", "FileFormats", "Storage", "JSON", "TestSupport"]),
+      [
+        "Iceberg", "Avro", "Columnar", "FileFormats", "Storage", "JSON", "TableSimulation",
+        "TestSupport",
+      ]),
     tests(
       "MaintenanceTests",
       ["Iceberg", "Columnar", "FileFormats", "Storage", "JSON", "TestSupport"]),

@@ -14,6 +14,7 @@ let settings: [SwiftSetting] = [
 
 let rooms: [Target.Dependency] = [
   .product(name: "OnlineStore", package: "fstore"),
+  .product(name: "Iceberg", package: "fstore"),
   .product(name: "Parsers", package: "fstore"),
   .product(name: "TestSupport", package: "fstore"),
 ]

@@ -8,7 +8,7 @@ import Testing
 /// as it is after, and all that any of its snapshots speaks of can be read.
 @Suite struct CrashedCommitTests {
   enum Operation: CaseIterable, Sendable {
-    case append, delete, compact, vacuum, evolve
+    case append, delete, compact, vacuum, evolve, overwrite, replace, transaction, create, upgrade
   }
 
   /// A table of two files and some history on a disk of its own.
@@ -16,6 +16,8 @@ import Testing
     let system = SimulatedFileSystem()
     let catalog: InMemoryCatalog
     let table: Table
+    /// Another table, for what changes two.
+    let other: Table
 
     init(formatVersion: Int) throws {
       catalog = InMemoryCatalog(
@@ -31,21 +33,31 @@ import Testing
         table = try table.writing(ids.map { Row(id: $0, ts: 0, x: nil, name: nil) })
       }
       self.table = table
+      other = try catalog.createTable(
+        try TableIdentifier("db.u"), TableDefinition(schema: Warehouse.schema))
     }
 
-    /// The table as the catalog has it, on another disk.
-    func reopened(on system: SimulatedFileSystem) throws -> Table {
-      let location = try catalog.loadState(table.identifier).metadataLocation
+    /// A table as the catalog has it, on another disk.
+    func reopened(
+      _ identifier: TableIdentifier, on system: SimulatedFileSystem
+    ) throws -> Table {
+      let location = try catalog.loadState(identifier).metadataLocation
       let io = try FileIO(fileSystem: system)
       let metadata = try TableMetadata(fileContent: try io.readAll(location))
       return Table(
-        identifier: table.identifier,
+        identifier: identifier,
         state: TableState(metadata: metadata, metadataLocation: location), catalog: catalog, io: io,
         clock: SystemClock())
     }
   }
 
-  private func perform(_ operation: Operation, _ table: Table) throws {
+  private func perform(_ operation: Operation, _ place: Place) throws {
+    let table = place.table
+    func file(_ id: Int64, _ table: Table) throws -> [DataFile] {
+      let writer = try DataFileWriter(table)
+      try writer.write(batch([Row(id: id, ts: 0, x: nil, name: nil)]))
+      return try writer.finish()
+    }
     switch operation {
     case .append: _ = try table.writing([Row(id: 5, ts: 0, x: nil, name: nil)])
     case .delete: _ = try table.deleteRows(where: .comparison("id", .equal, .long(2)))
@@ -65,6 +77,25 @@ import Testing
       var commit = table.newCommit()
       commit.addColumns([.optional(1, "more", .string)])
       _ = try commit.commit()
+    case .overwrite:
+      try table.overwriteRows(
+        where: .comparison("id", .equal, .long(2)), with: try file(6, table))
+    case .replace:
+      var commit = try table.newReplacement(
+        TableDefinition(schema: Warehouse.schema, formatVersion: table.metadata.formatVersion))
+      commit.append(try file(7, commit.table))
+      _ = try commit.commit()
+    case .transaction:
+      _ = try CatalogTransaction([
+        table.newAppend(try file(8, table)), place.other.newAppend(try file(8, place.other)),
+      ]).commit()
+    case .create:
+      _ = try place.catalog.createTable(
+        try TableIdentifier("db.new"), TableDefinition(schema: Warehouse.schema))
+    case .upgrade:
+      var commit = table.newCommit()
+      commit.upgradeFormatVersion(to: 3)
+      _ = try commit.commit()
     }
   }
 
@@ -72,6 +103,9 @@ import Testing
     switch operation {
     case .append: [1, 2, 3, 4, 5]
     case .delete: [1, 3, 4]
+    case .overwrite: [1, 3, 4, 6]
+    case .replace: [7]
+    case .transaction: [1, 2, 3, 4, 8]
     default: [1, 2, 3, 4]
     }
   }
@@ -80,6 +114,7 @@ import Testing
   func aFailureAtAnyCallLeavesTheOldOrTheNewTable(
     operation: Operation, formatVersion: Int
   ) throws {
+    if operation == .upgrade, formatVersion == 3 { return }
     let kinds: [SimulatedFileSystem.Fault.Kind] =
       formatVersion == 2 ? [.crash] : [.crash, .inputOutput]
     for kind in kinds {
@@ -89,28 +124,54 @@ import Testing
         let old = try place.catalog.loadState(place.table.identifier).metadataLocation
         place.system.inject(.init(call: call, kind: kind))
         var isDone = true
-        do { try perform(operation, place.table) } catch { isDone = false }
+        do { try perform(operation, place) } catch { isDone = false }
         let reached = place.system.calls >= call
         place.system.inject(nil)
         let comment: Comment = "\(kind) at call \(call)"
         let disk = kind == .crash ? place.system.crashed(seed: UInt64(call)) : place.system
-        let table = try place.reopened(on: disk)
-        let isOld = table.metadataLocation == old
+        let table = try place.reopened(place.table.identifier, on: disk)
+        let isOld = try !isAfter(operation, place, table, old: old, on: disk)
         // A vacuum may have expired snapshots before it failed to delete a file.
         if isDone { #expect(!isOld, comment) }
         let found = try table.newScan().rows().map(\.id)
         #expect(found == (isOld ? [1, 2, 3, 4] : ids(after: operation)), comment)
-        for snapshot in table.metadata.snapshots {
-          var scan = table.newScan()
-          scan.version = .snapshot(snapshot.snapshotID)
-          _ = try scan.rows()
-        }
+        try readAll(table)
         guard reached else {
           #expect(isDone && call > 3, comment)
           break
         }
         call += 1
       }
+    }
+  }
+
+  /// Whether the operation has happened; what it is about besides the table is as it says.
+  private func isAfter(
+    _ operation: Operation, _ place: Place, _ table: Table, old: String,
+    on disk: SimulatedFileSystem
+  ) throws -> Bool {
+    if operation == .create {
+      let new = try TableIdentifier("db.new")
+      #expect(table.metadataLocation == old)
+      guard try place.catalog.tableExists(new) else { return false }
+      #expect(try place.reopened(new, on: disk).newScan().rows().isEmpty)
+      return true
+    }
+    let isAfter = table.metadataLocation != old
+    if operation == .transaction {
+      let other = try place.reopened(place.other.identifier, on: disk)
+      #expect(try other.newScan().rows().map(\.id) == (isAfter ? [8] : []))
+      try readAll(other)
+    }
+    if operation == .upgrade { #expect(table.metadata.formatVersion == (isAfter ? 3 : 2)) }
+    return isAfter
+  }
+
+  private func readAll(_ table: Table) throws {
+    for snapshot in table.metadata.snapshots {
+      var scan = table.newScan()
+      scan.version = .snapshot(snapshot.snapshotID)
+      _ = try scan.rows()
     }
   }
 }

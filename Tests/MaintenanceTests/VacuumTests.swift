@@ -240,6 +240,25 @@ import Testing
     #expect(throws: IcebergError.self) { try Vacuum(table).plan() }
   }
 
+  /// What a crash leaves of a metadata file that no catalog was told of: nothing, zeros, or its beginning,
+  /// perhaps with zeros behind it. It goes when it is old, like other orphans.
+  @Test func s8AMetadataFileThatWasNeverFinishedIsAnOrphan() throws {
+    let fixture = try MaintenanceFixture()
+    let table = try history(fixture)
+    let text = try table.io.readAll(table.metadataLocation)
+    let zeros = [UInt8](repeating: 0, count: 100)
+    for (index, bytes) in [[], zeros, Array(text.dropLast()), text.prefix(40) + zeros].enumerated()
+    {
+      let name = "metadata/0009\(index)-x.metadata.json"
+      let path = try Location.path(of: table.location + "/" + name)
+      try Data(bytes).write(to: URL(filePath: path))
+      try fixture.age(name, in: table, days: 9)
+      let result = try Vacuum(table).execute(try Vacuum(table).plan())
+      #expect(result.failure == nil && result.deletedFileCount == 1)
+      #expect(try !fixture.exists(name, in: table))
+    }
+  }
+
   @Test func s9ForeignFoldersAndHiddenNamesAreLeftAlone() throws {
     let fixture = try MaintenanceFixture()
     let table = try history(fixture)

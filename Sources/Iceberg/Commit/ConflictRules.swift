@@ -7,12 +7,21 @@ public enum IsolationLevel: String, Hashable, Sendable {
 }
 
 /// What a change of rows was planned from.
-struct ConflictRules: Sendable {
+package struct ConflictRules: Sendable {
   /// The snapshot that was read; nil when the branch had none.
   var startingSnapshotID: Int64?
   /// Which rows were looked at.
   var filter = FilterExpression.alwaysTrue
   var isolation = IsolationLevel.serializable
+
+  package init(
+    startingSnapshotID: Int64?, filter: FilterExpression = .alwaysTrue,
+    isolation: IsolationLevel = .serializable
+  ) {
+    self.startingSnapshotID = startingSnapshotID
+    self.filter = filter
+    self.isolation = isolation
+  }
 }
 
 /// Finds in the snapshots since the start what a change of rows cannot live with.

@@ -109,7 +109,7 @@ extension TableCommit {
   ///   - removedDeletes: delete files whose deletes are among those of `added`.
   ///   - removedAsWhole: the paths of removed files whose every row is to go.
   ///   - rules: what others must not have done since the change was planned.
-  mutating func change(
+  package mutating func change(
     removing removed: [DataFile], adding added: [DataFile], removedDeletes: [DataFile],
     removedAsWhole: Set<String>, rules: ConflictRules
   ) {

@@ -1,5 +1,21 @@
+/// Where random identifiers come from.
+package final class IdentifierSource: Sendable {
+  package static let system = IdentifierSource {
+    var generator = SystemRandomNumberGenerator()
+    return generator.next()
+  }
+
+  fileprivate let next: @Sendable () -> UInt64
+
+  package init(_ next: @escaping @Sendable () -> UInt64) { self.next = next }
+}
+
 /// Random identifiers.
-enum RandomIdentifier {
+package enum RandomIdentifier {
+  /// Where they come from for what runs within `$source.withValue`: simulations give numbers of a seed,
+  /// so that the same seed gives the same history. Everywhere else it is the system.
+  @TaskLocal package static var source = IdentifierSource.system
+
   /// A UUID of version 4 in its usual text.
   static func uuid() -> String { text(bits()) }
 
@@ -14,17 +30,19 @@ enum RandomIdentifier {
   }
 
   private static func bits() -> UInt128 {
-    var generator = SystemRandomNumberGenerator()
-    let high = (generator.next() & ~0xF000) | 0x4000
-    let low = (generator.next() & ~(0xC000_0000_0000_0000)) | 0x8000_0000_0000_0000
+    let source = source
+    let (first, second) = (source.next(), source.next())
+    let high = (first & ~0xF000) | 0x4000
+    let low = (second & ~(0xC000_0000_0000_0000)) | 0x8000_0000_0000_0000
     return UInt128(high) << 64 | UInt128(low)
   }
 
   private static func text(_ bits: UInt128) -> String {
+    let hyphen = UInt8(ascii: "-")
     var digits: [UInt8] = []
     digits.reserveCapacity(36)
     for index in 0..<32 {
-      if [8, 12, 16, 20].contains(index) { digits.append(UInt8(ascii: "-")) }
+      if index == 8 || index == 12 || index == 16 || index == 20 { digits.append(hyphen) }
       let digit = UInt8(truncatingIfNeeded: bits >> UInt128(124 - 4 * index)) & 0xF
       digits.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
     }

@@ -129,12 +129,19 @@ struct TableListing: Sendable {
   }
 
   /// Ages are measured by the clock that stamps the files, and if ours is behind, by ours.
+  ///
+  /// The file that is made for it lies among the metadata: if a crash leaves it behind it is an orphan
+  /// like others.
   private static func storageTime(
     _ names: TableFileNames, _ metadata: TableMetadata, _ io: FileIO, _ clock: any WallClock
   ) throws(IcebergError) -> Int64 {
     let now = clock.nowMicroseconds()
-    let probe = names.root + "/.clock-\(RandomIdentifier.uuid())"
+    let folder = try names.name(of: metadata.metadataFolder)
     do throws(StorageError) {
+      let path = names.root + "/" + (folder.hasPrefix("/") ? "metadata" : folder)
+      let isThere = try io.fileSystem.information(path)?.isDirectory == true
+      // Without the folder there is nothing to clean either.
+      let probe = (isThere ? path : names.root) + "/clock-\(RandomIdentifier.uuid())"
       let file = try io.fileSystem.open(probe, .create)
       try file.close()
       let stamp = try io.fileSystem.information(probe)?.modificationTimeMicroseconds ?? now

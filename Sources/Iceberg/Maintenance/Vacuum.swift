@@ -180,13 +180,13 @@ extension Vacuum {
     }
   }
 
-  /// nil when the file is gone, or was never finished (it is empty).
+  /// nil when the file is gone, or was never finished: metadata that a catalog was told of is whole.
   private func read(
     _ file: TableListing.File, _ names: TableFileNames, _ head: Table
   ) throws(IcebergError) -> TableMetadata? {
     do {
       let bytes = try head.io.readAll(names.root + "/" + file.name)
-      return bytes.isEmpty ? nil : try TableMetadata(fileContent: bytes)
+      return Self.isCutOff(bytes) ? nil : try TableMetadata(fileContent: bytes)
     } catch {
       if error.kind == .notFound { return nil }
       var error = error
@@ -194,6 +194,30 @@ extension Vacuum {
         "nothing is deleted, since '\(file.name)' may be another table's: \(error.message)"
       throw error
     }
+  }
+
+  /// Whether this is what a crash leaves of a file that was not synced: nothing, zeros, or the beginning of
+  /// a document. Otherwise one such file would keep the table from being cleaned for ever.
+  private static func isCutOff(_ bytes: [UInt8]) -> Bool {
+    guard bytes.first == UInt8(ascii: "{") else { return bytes.allSatisfy { $0 == 0 } }
+    var depth = 0
+    var isText = false
+    var isEscaped = false
+    for byte in bytes {
+      if isText {
+        if !isEscaped, byte == UInt8(ascii: "\"") { isText = false }
+        isEscaped = !isEscaped && byte == UInt8(ascii: "\\")
+      } else {
+        switch byte {
+        case UInt8(ascii: "\""): isText = true
+        case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+        case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
+        default: break
+        }
+        if depth == 0 { return false }
+      }
+    }
+    return true
   }
 
   static func isMetadataFile(_ name: String) -> Bool {

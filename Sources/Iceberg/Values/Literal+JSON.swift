@@ -46,14 +46,14 @@ extension Literal {
     }
   }
 
-  private static func uuid(_ text: String) -> Literal? {
+  static func uuid(_ text: String) -> Literal? {
     let groups = text.split(separator: "-", omittingEmptySubsequences: false)
     guard groups.map(\.utf8.count) == [8, 4, 4, 4, 12], let bytes = hexadecimal(groups.joined())
     else { return nil }
     return .uuid(bytes.reduce(0) { $0 << 8 | UInt128($1) })
   }
 
-  private static func hexadecimal(_ text: String) -> [UInt8]? {
+  static func hexadecimal(_ text: String) -> [UInt8]? {
     let digits = Array(text.utf8)
     guard digits.count.isMultiple(of: 2) else { return nil }
     var bytes: [UInt8] = []

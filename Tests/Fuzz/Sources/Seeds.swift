@@ -21,6 +21,11 @@ enum Seeds {
     case "log", "repair": return logs()
     case "rows": return try rows(&generator)
     case "avro": return try avroFiles()
+    case "metadata": return try TableSeeds.metadata()
+    case "manifest": return try TableSeeds.manifests()
+    case "puffin": return try TableSeeds.puffin()
+    case "parquet": return try TableSeeds.parquet()
+    case "filter": return TableSeeds.filters
     case "json":
       return [
         #"{"a":[1,-2.5e3,true,null,"\u00e9\ud83d\ude00\n"],"b":{"c":9223372036854775807}}"#,

@@ -20,6 +20,11 @@ let targets: [String: FuzzTarget] = [
   "operations": fuzzOperations,
   "avro": fuzzAvro,
   "json": fuzzJSON,
+  "metadata": fuzzMetadata,
+  "manifest": fuzzManifest,
+  "puffin": fuzzPuffin,
+  "parquet": fuzzParquet,
+  "filter": fuzzFilter,
 ]
 
 nonisolated(unsafe) var chosen: FuzzTarget = { _ in }

@@ -1,0 +1,63 @@
+import Columnar
+import FileFormats
+import Storage
+
+/// Parquet files, through the glue: an error, or batches of as many rows as the footer says. Arrow itself has
+/// no instrumentation; its memory is capped.
+func fuzzParquet(_ bytes: [UInt8]) {
+  var options = ParquetReaderOptions()
+  options.memoryLimitBytes = 64 << 20
+  do {
+    let reader = try ParquetReader(file: FuzzFile(bytes), options: options)
+    for (group, rowGroup) in reader.rowGroups.enumerated() {
+      require(rowGroup.rowCount >= 0, "a row group of \(rowGroup.rowCount) rows")
+      for leaf in reader.leaves.indices.prefix(16) {
+        _ = try reader.columnChunk(rowGroup: group, leaf: leaf)
+        _ = try reader.mayContain([1, 0, 0, 0], rowGroup: group, leaf: leaf)
+      }
+    }
+    _ = try reader.metadata("fstore.file-name")
+    let batches = try reader.batches(batchRows: 1000)
+    var rows: Int64 = 0
+    while let batch = try batches.next(), rows < 100_000 {
+      rows += Int64(batch.rowCount)
+      require(
+        batch.columns.allSatisfy { $0.count == batch.rowCount }, "columns of different lengths")
+      for column in batch.columns {
+        for row in 0..<min(column.count, 50) { _ = column.isNull(row) }
+      }
+    }
+  } catch {}
+}
+
+/// The fuzzer's bytes as a file.
+private final class FuzzFile: File {
+  let path = "/fuzz.parquet"
+  private let bytes: [UInt8]
+
+  init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+  func size() throws(StorageError) -> Int64 { Int64(bytes.count) }
+
+  func read(
+    into buffer: UnsafeMutableRawBufferPointer, at byteOffset: Int64
+  ) throws(StorageError) -> Int {
+    guard byteOffset >= 0, byteOffset < bytes.count else { return 0 }
+    let start = Int(byteOffset)
+    let count = min(buffer.count, bytes.count - start)
+    bytes.withUnsafeBytes { buffer.copyMemory(from: .init(rebasing: $0[start..<start + count])) }
+    return count
+  }
+
+  private func refuse(_ operation: String) -> StorageError {
+    StorageError(.readOnly, operation: operation, path: path, message: "only read")
+  }
+  func write(_ bytes: UnsafeRawBufferPointer, at byteOffset: Int64) throws(StorageError) {
+    throw refuse("write")
+  }
+  func synchronizeData() throws(StorageError) { throw refuse("synchronize") }
+  func truncate(to sizeBytes: Int64) throws(StorageError) { throw refuse("truncate") }
+  func allocate(sizeBytes: Int64) throws(StorageError) { throw refuse("allocate") }
+  func discardCache() throws(StorageError) {}
+  func close() throws(StorageError) {}
+}
