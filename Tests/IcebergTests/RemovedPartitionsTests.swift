@@ -39,7 +39,8 @@ import Testing
   @Test func manifestsOfOtherPartitionsAreNotRead() throws {
     let warehouse = try Warehouse()
     var table = try warehouse.table(spec: spec)
-    let files = Self.partitions.map { file($0, $1, in: table) }
+    // Where all values are null, a summary does not say that there are no others.
+    let files = Self.partitions.filter { $0.0 != nil }.map { file($0, $1, in: table) }
     for file in files { table = try table.newAppend([file]).commit().table }
     // The newest manifest is first: that of the last file.
     let manifests = try TableInspection(table).manifests()

@@ -91,6 +91,7 @@ let day: Int64 = 86_400_000_000
     #expect(try table.newScan().rows() == data)
     var scan = table.newScan()
     scan.filter = .comparison("id", .less, .long(2000))
+    scan.includesStatistics = true
     let plan = try scan.planFiles()
     let file = try #require(plan.tasks.first?.dataFile)
     #expect(file.recordCount == 1000)
