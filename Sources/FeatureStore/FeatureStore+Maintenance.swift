@@ -47,7 +47,7 @@ extension FeatureStore {
         if let full, !isLast { throw full.error }
         // Nothing was done, and the status is that of the disk.
         if result.commitCount == 0, let error = result.failures.first?.error,
-          error.storageError != nil
+          [.full, .readOnly].contains(error.storageError?.kind)
         {
           throw error
         }

@@ -252,7 +252,7 @@ public final class FeatureStore: Sendable {
   func reopen(insteadOf old: OnlineStore) throws {
     let new = try OnlineStore.open(
       directory: StoragePath.join(directory, "log"), fileSystem: fileSystem, clock: clock,
-      options: options.onlineStore(access))
+      options: options.onlineStore(access, settings))
     guard new.log.store == old.log.store else {
       throw FeatureStoreError(
         .corrupt, "'\(directory)': the log of another store has taken the place of this one's")

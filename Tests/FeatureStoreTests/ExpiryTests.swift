@@ -157,7 +157,9 @@ import Testing
     // A store from before: the name stands in its definitions, and the table's column is the feature.
     let definitions = fixture.directory + "/store.json"
     let text = try String(contentsOfFile: definitions, encoding: .utf8)
-    try text.replacingOccurrences(of: "expires_in", with: "expires_at")
+    let checksum = try #require(text.range(of: ",\n  \"checksum\": "))
+    try (text[..<checksum.lowerBound] + "\n}")
+      .replacingOccurrences(of: "expires_in", with: "expires_at")
       .write(toFile: definitions, atomically: true, encoding: .utf8)
     store = try FeatureStore.open(at: fixture.directory, options: OnlineGroupTests.manual)
     try dropColumn(store)

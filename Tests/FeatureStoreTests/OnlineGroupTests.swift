@@ -250,7 +250,7 @@ import Testing
     do {
       try await weather.put(weather.key("x"), eventTime: 1) { _ in }
       Issue.record("a closed store wrote")
-    } catch { #expect(error.code == .invalidArgument) }
+    } catch { #expect(error.code == .closed) }
   }
 
   @Test func aBatchDecodesOnlyWhatIsAskedFor() throws {

@@ -20,7 +20,9 @@ import Testing
     let floats: [Float?] = [-.infinity, -1.5, 0.1, .infinity, .nan, nil]
     let decimals: [Int128?] = [-99_999, -150, 10, 11, 99_999, nil]
     let days: [Int32?] = [-719_162, -1, 0, 1, 19_723, nil]
-    func column<Value: BitwiseCopyable & Sendable>(_ type: DataType, _ zero: Value, _ values: [Value?])
+    func column<Value: BitwiseCopyable & Sendable>(
+      _ type: DataType, _ zero: Value, _ values: [Value?]
+    )
       -> Column
     {
       var builder = FixedWidthBuilder<Value>(type, zero: zero)

@@ -10,6 +10,13 @@ package final class IdentifierSource: Sendable {
   package init(_ next: @escaping @Sendable () -> UInt64) { self.next = next }
 }
 
+/// The same numbers for what takes a generator.
+struct IdentifierGenerator: RandomNumberGenerator {
+  private let source = RandomIdentifier.source
+
+  mutating func next() -> UInt64 { source.next() }
+}
+
 /// Random identifiers.
 package enum RandomIdentifier {
   /// Where they come from for what runs within `$source.withValue`: simulations give numbers of a seed,

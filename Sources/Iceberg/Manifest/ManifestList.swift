@@ -25,7 +25,8 @@ public enum ManifestList {
       manifests, snapshotID: snapshotID, sequenceNumber: sequenceNumber,
       firstRowID: formatVersion >= 3 ? firstRowID : nil
     ).manifests
-    var file = AvroFileWriter(codec: codec)
+    var generator = IdentifierGenerator()
+    var file = AvroFileWriter(codec: codec, using: &generator)
     let fields = ManifestSchema.manifestFile(formatVersion: formatVersion)
     var metadata = [
       ("snapshot-id", snapshotID.description),

@@ -30,7 +30,8 @@ public struct ManifestWriter: Sendable {
     self.spec = spec
     self.content = content
     self.formatVersion = formatVersion
-    file = AvroFileWriter(codec: codec)
+    var generator = IdentifierGenerator()
+    file = AvroFileWriter(codec: codec, using: &generator)
     partitionTypes = spec.partitionTypes(schema: schema)
     summaries = spec.fields.map { _ in PartitionSummaryBuilder() }
   }
