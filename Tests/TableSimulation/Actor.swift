@@ -31,6 +31,8 @@ final class Actor {
   /// The rest of what it began.
   var rest: (() throws -> Void)?
   var startedAt: Int64 = 0
+  /// How many expiries there had been by then: what was expired since may be missing.
+  var expiriesBefore = 0
   /// It is within a step.
   var isRunning = false
   /// It was killed: none of its calls does anything.

@@ -51,9 +51,15 @@ final class SimulatedCatalog: Catalog, @unchecked Sendable {
     }
   }
 
+  /// How many commits are being handed to the catalog, one within another.
+  private var takingCount = 0
+  var isTaking: Bool { takingCount > 0 }
+
   private func take(
     _ changes: [TableChange], _ operation: Operation
   ) throws(IcebergError) -> [TableState] {
+    takingCount += 1
+    defer { takingCount -= 1 }
     let states = try memory.commit(changes)
     history.quietly {
       for (change, state) in zip(changes, states) {

@@ -298,10 +298,12 @@ extension TableHistory {
     try vacuum(actor, Vacuum(table, options: options), "remove orphans")
   }
 
-  private func vacuum(_ actor: Actor, _ vacuum: Vacuum, _ name: String) throws {
+  private func vacuum(_ actor: Actor, _ job: Vacuum, _ name: String) throws {
+    var vacuum = job
+    vacuum.commitOptions.pause = { _ in }
     let before = expiryCount
     let plan = try vacuum.plan()
-    actor.rest = { [self] in
+    actor.rest = { [self, vacuum] in
       try perform(Operation(name, startedAt: actor.startedAt, isVacuum: true)) {
         let result = try vacuum.execute(plan)
         removed(result.deletedFileCount)

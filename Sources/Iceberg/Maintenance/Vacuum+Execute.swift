@@ -34,6 +34,7 @@ extension Vacuum {
     _ expiry: ExpireSnapshotsPlan, _ heads: [String: Int64], _ start: Table
   ) throws(IcebergError) -> Table {
     var commit = start.newCommit()
+    commit.options = commitOptions
     commit.validate { metadata throws(IcebergError) in
       guard metadata.properties["gc.enabled"]?.lowercased() != "false" else {
         throw IcebergError(.validationFailed, "the table now has gc.enabled=false")

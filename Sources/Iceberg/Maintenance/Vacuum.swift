@@ -11,6 +11,8 @@ public struct Vacuum: Sendable {
   public let table: Table
   public let options: VacuumOptions
 
+  /// How the commit of the expiry goes about conflicts.
+  public var commitOptions = CommitOptions()
   /// Asked between deletions; once true, what is left is left, and reported.
   public var isStopped: @Sendable () -> Bool = { false }
 
