@@ -35,7 +35,7 @@ test:
 	swift build -c release --product allocations $(SWIFT_FLAGS)
 	rm -rf .build/allocations && .build/release/allocations .build/allocations --check
 	swift build -c release --product simulate-tables $(SWIFT_FLAGS)
-	.build/release/simulate-tables --histories 1500
+	SWIFT_DETERMINISTIC_HASHING=1 .build/release/simulate-tables --histories 1500
 	scripts/properties 2000000
 	scripts/fuzz --executions 1000000 --seconds 20
 
@@ -111,7 +111,7 @@ nightly-tables: nightly-tables-1 nightly-tables-2 nightly-tables-3 nightly-table
   nightly-tables-7 nightly-tables-8 nightly-tables-9 nightly-tables-10
 nightly-tables-%: setup
 	swift build -c release --product simulate-tables $(SWIFT_FLAGS)
-	.build/release/simulate-tables --first 1000000 --histories 1008000 --part $*/56
+	SWIFT_DETERMINISTIC_HASHING=1 .build/release/simulate-tables --first 1000000 --histories 1008000 --part $*/56
 
 # Processes that work with one table, PyIceberg among them.
 nightly-concurrency:

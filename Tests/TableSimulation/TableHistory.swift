@@ -209,6 +209,8 @@ extension TableHistory {
     case .commitConflict, .commitStateUnknown, .validationFailed: break
     // What was read was expired meanwhile.
     case .notFound where expiryCount > actor.expiriesBefore || actor.kind == .tagger: break
+    // A tagger removed it.
+    case .notFound where error.message.contains("has no branch"): break
     case .alreadyExists, .invalidArgument:
       if actor.kind != .tagger { oracle.report("\(actor.name): \(error)") }
     default: oracle.report("\(actor.name): \(error)")

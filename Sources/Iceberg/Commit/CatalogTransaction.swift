@@ -54,6 +54,13 @@ public struct CatalogTransaction: Sendable {
           }
           // A conflict may be the echo of our own success.
           if isCommitted(attempts) { return try succeed(attempts, count) }
+          // Of a success whose snapshot was expired since nothing is left to see.
+          guard attempts.allSatisfy(\.isHistoryWhole) else {
+            throw IcebergError(
+              .commitStateUnknown,
+              "whether the commit happened cannot be told: the snapshots since were expired",
+              context: [.init("after", error.description)])
+          }
           let elapsed = (table.clock.nowMicroseconds() &- start) / 1000
           guard count <= retries, elapsed < timeout else { throw fail(error, attempts) }
         case .commitStateUnknown:
@@ -95,6 +102,17 @@ public struct CatalogTransaction: Sendable {
         return metadata.contains { $0 == head.metadataLocation || head.state.hasReplaced($0) }
       }
       return sent.isDone(in: head.metadata)
+    }
+
+    /// Whether a snapshot of ours would be seen if there were one: all since the version that was sent for are
+    /// there. Local catalogs say for certain whether they took a commit.
+    var isHistoryWhole: Bool {
+      guard let producer, let sent, metadata.isEmpty else { return true }
+      let base = sent.base.metadata.references[producer.branch]?.snapshotID
+      let line = head.metadata.ancestors(
+        of: head.metadata.references[producer.branch]?.snapshotID)
+      guard let base else { return line.last.map { $0.parentSnapshotID == nil } ?? true }
+      return line.contains { $0.snapshotID == base }
     }
 
     /// Whether what is found cannot be another's doing.
