@@ -330,6 +330,8 @@ final class LyingCatalog: ForwardingCatalog, @unchecked Sendable {
   enum Lie { case unknownThoughCommitted, unknownAndLost, conflictThoughCommitted }
 
   private let lies: Mutex<[Lie]>
+  /// What others do once a commit has happened that is lied about.
+  var afterwards: () throws -> Void = {}
 
   init(_ catalog: SQLiteCatalog, _ lies: [Lie]) {
     self.lies = Mutex(lies)
@@ -341,6 +343,7 @@ final class LyingCatalog: ForwardingCatalog, @unchecked Sendable {
     if lie != .unknownAndLost {
       let states = try super.commit(changes)
       if lie == nil { return states }
+      do { try afterwards() } catch { Issue.record(error) }
     }
     throw IcebergError(
       lie == .conflictThoughCommitted ? .commitConflict : .commitStateUnknown, "a lie")
@@ -377,6 +380,27 @@ final class LyingCatalog: ForwardingCatalog, @unchecked Sendable {
     _ = try warehouse.table(properties: ["commit.retry.num-retries": "0"])
     let result = try commit([.conflictThoughCommitted], warehouse)
     #expect(try liveNames(result.table) == ["x.parquet"])
+  }
+
+  /// Our success was built upon and expired before we looked: a retry could write the rows twice.
+  @Test func s19AnEchoWhoseTracesWereExpiredIsUnknownAndNothingIsDeleted() throws {
+    let warehouse = try Warehouse()
+    _ = try warehouse.table().appending("a")
+    let identifier = try TableIdentifier("db.t")
+    let lying = LyingCatalog(warehouse.catalog, [.conflictThoughCommitted])
+    lying.afterwards = {
+      let table = try warehouse.catalog.loadTable(identifier).appending("b")
+      var expiry = table.newCommit()
+      expiry.removeSnapshots(table.metadata.snapshots.dropLast().map(\.snapshotID))
+      _ = try expiry.commit()
+    }
+    let table = try lying.loadTable(identifier)
+    var commit = table.newAppend([fakeFile("x", in: table)])
+    commit.options.pause = { _ in }
+    let error = #expect(throws: IcebergError.self) { try commit.commit() }
+    #expect(error?.kind == .commitStateUnknown)
+    let now = try warehouse.catalog.loadTable(identifier)
+    #expect(try liveNames(now) == ["a.parquet", "b.parquet", "x.parquet"])
   }
 
   @Test func s18AfterAnUnknownOutcomeNothingIsDeleted() throws {
