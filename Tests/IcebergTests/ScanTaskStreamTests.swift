@@ -56,7 +56,8 @@ import Testing
       #expect(plan.tasks.count == 3)
       #expect(plan.skippedFileCount == 11_997)
       let file = try #require(plan.tasks.first?.dataFile)
-      #expect(file.valueCounts == [1: 10] && file.nullValueCounts == [1: 0])
+      // Which columns a file has is always known.
+      #expect(file.valueCounts.count == 3 && file.nullValueCounts == [1: 0])
       #expect(Set(file.lowerBounds.keys) == [1] && Set(file.upperBounds.keys) == [1])
       #expect(file.columnSizes.isEmpty)
       scan.includesStatistics = true

@@ -195,11 +195,12 @@ struct ManifestPlan: Sendable {
     let form = MapForm(nulls: slot.nulls, isKeyFirst: isKeyFirst, columns: columns)
     let isSkipped = columns?.isEmpty ?? false
     switch id {
+    // Which columns a file has is always read: a scan finds by it that one is gone from a damaged footer.
+    case 109: return .valueCounts(MapForm(nulls: slot.nulls, isKeyFirst: isKeyFirst, columns: nil))
     case 125 where isSkipped, 128 where isSkipped: return .skippedBounds(form)
     case 108 where columns != nil: return .skippedCounts(form.nulls)
     case _ where isSkipped: return .skippedCounts(form.nulls)
     case 108: return .columnSizes(form)
-    case 109: return .valueCounts(form)
     case 110: return .nullValueCounts(form)
     case 137: return .nanValueCounts(form)
     case 125: return .lowerBounds(form)

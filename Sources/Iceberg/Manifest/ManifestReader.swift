@@ -9,9 +9,9 @@ public struct ManifestReader: Sendable {
   /// What to read of each file's column statistics, most of a manifest's bytes.
   public enum Statistics: Hashable, Sendable {
     case all
-    /// Counts and bounds of these columns, by field id; no sizes.
+    /// Counts and bounds of these columns, by field id; no sizes. Value counts are those of all columns.
     case columns(Set<Int32>)
-    /// No counts, sizes and bounds: for plans that look at no column.
+    /// No sizes and bounds, and no counts but those of values: for plans that look at no column.
     case none
   }
 

@@ -141,7 +141,8 @@ enum ManifestFixture {
     let (bytes, manifest, _) = try ManifestFixture.manifest()
     var reader = try ManifestReader(bytes: bytes, manifest: manifest, statistics: .none)
     let first = try #require(try reader.next())
-    #expect(first.dataFile.lowerBounds.isEmpty && first.dataFile.valueCounts.isEmpty)
+    #expect(first.dataFile.lowerBounds.isEmpty && first.dataFile.nullValueCounts.isEmpty)
+    #expect(first.dataFile.columnSizes.isEmpty && !first.dataFile.valueCounts.isEmpty)
     #expect(first.dataFile.recordCount == 100 && first.dataFile.splitOffsets == [4, 1000])
   }
 
