@@ -20,7 +20,9 @@ struct JobTiming: Sendable {
   var lastStartMicroseconds: Int64?
 
   /// From where schedules count: times before are past, made up for or not.
-  var referenceMicroseconds: Int64 { lastStartMicroseconds ?? sinceMicroseconds }
+  var referenceMicroseconds: Int64 {
+    max(lastStartMicroseconds ?? sinceMicroseconds, sinceMicroseconds)
+  }
 
   /// Whether what was noted lies in the future: the wall clock was set back meanwhile.
   func isClockSetBack(now: Int64) -> Bool { referenceMicroseconds > now }

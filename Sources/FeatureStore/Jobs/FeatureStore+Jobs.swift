@@ -24,12 +24,15 @@ extension FeatureStore {
   /// clock was set back, schedules count from now on. Costs a plan of each table whose job has a threshold.
   public func dueJobs() throws(FeatureStoreError) -> [DueJob] {
     let now = clock.nowMicroseconds()
+    let lastStarts = try lastStarts()
     var due: [DueJob] = []
     for (name, entry) in try maintenancePolicies().entries.sorted(by: { $0.key < $1.key }) {
       // The group may have been an older definition's; a policy without a group is nobody's.
       guard groups.contains(where: { $0.name == name && $0.isOffline }) else { continue }
       for job in entry.policy.jobs.sorted(by: { $0.operation.rawValue < $1.operation.rawValue }) {
-        let timing = try timing(job, of: name, since: entry.sinceMicroseconds)
+        let timing = JobTiming(
+          job: job, sinceMicroseconds: entry.sinceMicroseconds,
+          lastStartMicroseconds: lastStarts[JobKey(group: name, operation: job.operation)])
         if timing.isClockSetBack(now: now) {
           try noteClockSetBack(name, job.operation, now)
           continue
@@ -48,10 +51,13 @@ extension FeatureStore {
   public func nextScheduledRuns() throws(FeatureStoreError) -> [(due: DueJob, microseconds: Int64)]
   {
     let now = clock.nowMicroseconds()
+    let lastStarts = try lastStarts()
     var runs: [(due: DueJob, microseconds: Int64)] = []
     for (name, entry) in try maintenancePolicies().entries.sorted(by: { $0.key < $1.key }) {
       for job in entry.policy.jobs {
-        let timing = try timing(job, of: name, since: entry.sinceMicroseconds)
+        let timing = JobTiming(
+          job: job, sinceMicroseconds: entry.sinceMicroseconds,
+          lastStartMicroseconds: lastStarts[JobKey(group: name, operation: job.operation)])
         guard let next = timing.nextMicroseconds(now: now), let schedule = job.schedule else {
           continue
         }
@@ -61,16 +67,19 @@ extension FeatureStore {
     return runs
   }
 
-  private func timing(
-    _ job: MaintenancePolicy.Job, of group: String, since: Int64
-  ) throws(FeatureStoreError) -> JobTiming {
+  private struct JobKey: Hashable {
+    var group: String
+    var operation: MaintenancePolicy.Operation
+  }
+
+  /// When each job last began, from one reading of the history.
+  private func lastStarts() throws(FeatureStoreError) -> [JobKey: Int64] {
     do {
-      let last = try jobHistory.runs(last: 1) {
-        $0.group == group && $0.operation == job.operation
-      }.runs.first
-      return JobTiming(
-        job: job, sinceMicroseconds: since,
-        lastStartMicroseconds: last.map { max($0.startMicroseconds, since) })
+      let runs = try jobHistory.runs().runs
+      // The newest come first.
+      return Dictionary(
+        runs.map { (JobKey(group: $0.group, operation: $0.operation), $0.startMicroseconds) }
+      ) { newest, _ in newest }
     } catch { throw FeatureStoreError(error) }
   }
 
