@@ -14,7 +14,7 @@ public final class InMemoryCatalog: Catalog, MetadataFileCatalog {
   public let name: String
   public let warehouse: String
   public let io: FileIO
-  private let clock: any WallClock
+  let clock: any WallClock
   private let state = Mutex(State())
 
   /// - Parameter warehouse: an absolute path or location, below which tables are created.
@@ -153,9 +153,7 @@ extension InMemoryCatalog {
     for change in changes {
       states.append(try change.nextState(nowMilliseconds: clock.nowMicroseconds() / 1000))
     }
-    var files: [(io: FileIO, state: TableState)] = []
-    for (change, state) in zip(changes, states) { files.append((try tableIO(change.base), state)) }
-    try FileIO.write(files, synchronizing: folders)
+    let files = try write(states, replacing: changes, synchronizing: folders)
     let next = states
     let stale = state.withLock { state -> TableIdentifier? in
       for change in changes
@@ -175,14 +173,7 @@ extension InMemoryCatalog {
     return states
   }
 
-  private func table(
-    _ identifier: TableIdentifier, _ state: TableState
-  ) throws(IcebergError) -> Table {
-    Table(
-      identifier: identifier, state: state, catalog: self, io: try tableIO(state), clock: clock)
-  }
-
-  private func tableIO(_ state: TableState) throws(IcebergError) -> FileIO {
+  func tableIO(_ state: TableState) throws(IcebergError) -> FileIO {
     try io.confined(
       to: [warehouse], metadataLocation: state.metadataLocation, location: state.metadata.location)
   }

@@ -1,3 +1,5 @@
+import Storage
+
 // Metadata files, for catalogs that keep them themselves.
 extension FileIO {
   /// Writes a table's new metadata, durable before anybody can be told of it.
@@ -66,4 +68,28 @@ protocol MetadataFileCatalog: Catalog {
   func commit(
     _ changes: [TableChange], synchronizing folders: Set<String>
   ) throws(IcebergError) -> [TableState]
+
+  var clock: any WallClock { get }
+
+  /// The table's own way to files: what it may use, and nothing else.
+  func tableIO(_ state: TableState) throws(IcebergError) -> FileIO
+}
+
+extension MetadataFileCatalog {
+  func table(
+    _ identifier: TableIdentifier, _ state: TableState
+  ) throws(IcebergError) -> Table {
+    Table(
+      identifier: identifier, state: state, catalog: self, io: try tableIO(state), clock: clock)
+  }
+
+  /// Writes what the tables of the changes become, as `FileIO.write` does.
+  func write(
+    _ states: [TableState], replacing changes: [TableChange], synchronizing folders: Set<String>
+  ) throws(IcebergError) -> [(io: FileIO, state: TableState)] {
+    var files: [(io: FileIO, state: TableState)] = []
+    for (change, state) in zip(changes, states) { files.append((try tableIO(change.base), state)) }
+    try FileIO.write(files, synchronizing: folders)
+    return files
+  }
 }

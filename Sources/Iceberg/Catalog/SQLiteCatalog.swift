@@ -26,7 +26,7 @@ public final class SQLiteCatalog: Catalog, MetadataFileCatalog {
   public let warehouse: String
   public let io: FileIO
   let database: CatalogDatabase
-  private let clock: any WallClock
+  let clock: any WallClock
   private let options: Options
   /// Metadata files never change, so what was read once is good as long as the pointer is the same.
   private let cache = Mutex<[TableIdentifier: TableState]>([:])
@@ -186,14 +186,7 @@ extension SQLiteCatalog {
     return try table(identifier, state)
   }
 
-  private func table(
-    _ identifier: TableIdentifier, _ state: TableState
-  ) throws(IcebergError) -> Table {
-    Table(
-      identifier: identifier, state: state, catalog: self, io: try tableIO(state), clock: clock)
-  }
-
-  private func tableIO(_ state: TableState) throws(IcebergError) -> FileIO {
+  func tableIO(_ state: TableState) throws(IcebergError) -> FileIO {
     try io.confined(
       to: [warehouse] + options.tableFolders, metadataLocation: state.metadataLocation,
       location: state.metadata.location)
@@ -269,9 +262,7 @@ extension SQLiteCatalog {
   ) throws(IcebergError) -> [TableState] {
     var states: [TableState] = []
     for change in changes { states.append(try change.nextState(nowMilliseconds: nowMilliseconds)) }
-    var files: [(io: FileIO, state: TableState)] = []
-    for (change, state) in zip(changes, states) { files.append((try tableIO(change.base), state)) }
-    try FileIO.write(files, synchronizing: folders)
+    let files = try write(states, replacing: changes, synchronizing: folders)
     let moves = zip(changes, states).map { change, state in
       CatalogDatabase.Move(
         table: change.identifier, from: change.base.metadataLocation, to: state.metadataLocation)
