@@ -29,4 +29,13 @@ public struct CRC32C: Hashable, Sendable {
   /// What is stored next to the bytes it covers: the CRC of bytes that hold their own CRC is weak, so
   /// LevelDB rotates and offsets it, and so do we.
   public var masked: UInt32 { ((value >> 15) | (value << 17)) &+ 0xa282_ead8 }
+
+  /// The value as eight hexadecimal digits, for formats whose values are text.
+  public var digits: [UInt8] {
+    let digits = Array(String(value, radix: 16).utf8)
+    return Self.noDigits.dropLast(digits.count) + digits
+  }
+
+  /// Eight zeros: what stands in the place of digits that cover themselves.
+  public static let noDigits = [UInt8](repeating: UInt8(ascii: "0"), count: 8)
 }

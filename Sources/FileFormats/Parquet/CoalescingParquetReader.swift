@@ -1,5 +1,6 @@
 import CArrow
 public import Columnar
+internal import Storage
 
 /// The rows of many small Parquet files in a few large batches.
 ///
@@ -61,10 +62,18 @@ public import Columnar
   ///   - metadata: what the file's key-value metadata may not contradict.
   /// - Returns: false, and nothing is added, when the file has another number of rows, another value for
   ///   the key, or not these columns in this form.
-  /// - Throws: when the file is damaged. The reader is of no use then.
+  /// - Throws: when the file is damaged, or its footer's checksum is wrong. The reader is of no use then.
   public func add(
     _ bytes: [UInt8], path: String, rowCount: Int64, metadata: (key: String, value: String)
   ) throws(FileFormatError) -> Bool {
+    let all = bytes.rawSpan
+    let size = Int64(bytes.count)
+    if let range = ParquetChecksum.footer(ofFileEndingIn: all, sizeBytes: size) {
+      let footer = all.extracting(Int(range.lowerBound)..<Int(range.upperBound))
+      guard ParquetChecksum.isWhole(footer: footer) else {
+        throw ParquetChecksum.mismatch(path)
+      }
+    }
     var isAdded = false
     try callArrow(path: path, failure: nil) {
       unsafe CArrowParquetCoalescerAdd(

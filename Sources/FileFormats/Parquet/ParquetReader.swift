@@ -32,6 +32,8 @@ public struct ParquetReaderOptions: Hashable, Sendable {
   public let leaves: [SchemaLeaf]
   private let source: FileSource
   private let handle: OpaquePointer
+  /// Where the bloom filters are, of which nothing has been believed yet.
+  private var uncheckedIndex: Range<Int64>?
 
   public init(
     file: any File, options: ParquetReaderOptions = ParquetReaderOptions()
@@ -60,6 +62,7 @@ public struct ParquetReaderOptions: Hashable, Sendable {
       leaves = footer.leaves
       rowCount = footer.file.rowCount
       rowGroups = footer.rowGroups
+      uncheckedIndex = try footer.check(source, path: path)
     } catch {
       unsafe CArrowParquetReaderFree(handle)
       throw error
@@ -99,7 +102,26 @@ public struct ParquetReaderOptions: Hashable, Sendable {
       unsafe CArrowParquetReaderMayContain(
         handle, Int32(rowGroup), Int32(leaf), bytes, Int64(value.count), &answer, &$0)
     }
+    if !answer { try checkIndex() }
     return answer
+  }
+
+  /// Throws when bloom filters are not as they were written, as far as the footer tells. Once a file.
+  private func checkIndex() throws(FileFormatError) {
+    guard let range = uncheckedIndex, let digits = try metadata(ParquetChecksum.indexKey) else {
+      return
+    }
+    do {
+      guard try ParquetChecksum.isWhole(index: range, of: source.file, digits: digits) else {
+        throw FileFormatError(
+          .malformed, path: path, message: "the bloom filters are not as they were written")
+      }
+    } catch let error as StorageError {
+      throw FileFormatError(error, path: path)
+    } catch let error as FileFormatError { throw error } catch {
+      throw FileFormatError(.malformed, path: path, message: "\(error)")
+    }
+    uncheckedIndex = nil
   }
 
   /// A value of the file's key-value metadata.
@@ -239,5 +261,20 @@ private struct Footer {
     self.leaves = leaves
     self.file = file
     self.rowGroups = rowGroups
+  }
+
+  /// Throws when the footer is not as it was written, as far as it tells; gives the place of what it
+  /// describes beside the pages.
+  func check(_ source: FileSource, path: String) throws(FileFormatError) -> Range<Int64>? {
+    do throws(StorageError) {
+      let range = ParquetChecksum.footer(
+        length: file.footerBytes, sizeBytes: try source.file.size())
+      guard let range else { return nil }
+      let bytes = try source.file.read(count: range.count, at: range.lowerBound)
+      if ParquetChecksum.isWhole(footer: bytes.rawSpan) {
+        return ParquetChecksum.index(before: range, rowGroups)
+      }
+    } catch { throw FileFormatError(error, path: path) }
+    throw ParquetChecksum.mismatch(path)
   }
 }

@@ -13,6 +13,7 @@ public import Storage
   private let path: String
   private let leaves: [SchemaLeaf]
   private let sink: FileSink
+  private let hasFooterChecksums: Bool
   private var handle: OpaquePointer?
   private var isFinished = false
 
@@ -24,6 +25,7 @@ public import Storage
     path = file.path
     leaves = schema.leaves
     sink = FileSink(file)
+    hasFooterChecksums = options.hasFooterChecksums
     let columns = leaves.map { options.column($0) }
     try ParquetWriter.check(options, leaves: leaves, columns: columns, path: file.path)
     var uuids: Set<[String]> = []
@@ -92,6 +94,11 @@ public import Storage
         }
         unsafe chunks[leaf].append(ParquetColumnChunk(chunk))
       }
+    }
+    if hasFooterChecksums {
+      do {
+        try ParquetChecksum.seal(sink.file, sizeBytes: fileSizeBytes, rowGroups: rowGroups)
+      } catch { throw FileFormatError(error, path: path) }
     }
     return ParquetFileSummary(
       fileSizeBytes: fileSizeBytes, rowCount: file.rowCount, rowGroups: rowGroups,

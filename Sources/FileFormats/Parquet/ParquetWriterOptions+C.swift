@@ -19,6 +19,7 @@ extension ParquetWriterOptions {
     unsafe options.hasPageChecksums = hasPageChecksums
     unsafe options.usesThreads = usesThreads
     unsafe options.leafCount = Int32(columns.count)
+    let metadata = metadata + (hasFooterChecksums ? ParquetChecksum.placeholders : [])
     unsafe options.metadataCount = Int32(metadata.count)
     let leaves = columns.map(\.cOptions)
     let texts = metadata.map(\.key) + metadata.map(\.value)

@@ -72,6 +72,9 @@ public struct ParquetWriterOptions: Sendable {
   public var hasPageIndex = true
   /// A CRC-32 of every page, so that a flipped bit is found. Default: written.
   public var hasPageChecksums = true
+  /// A checksum of the footer, and one of bloom filters and page index, in the key-value metadata, so that a
+  /// flipped bit in these is found too by who knows of them: `ParquetReader` does. Default: not written.
+  public var hasFooterChecksums = false
   /// Whether the columns of a batch are encoded in parallel, by as many threads as there are processors. The
   /// file is the same. Default: not, which is as fast for small batches.
   public var usesThreads = false

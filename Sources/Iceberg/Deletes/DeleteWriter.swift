@@ -83,7 +83,9 @@ struct DeleteWriter {
       ], rowCount: rows.count)
     let output = try table.io.create(location)
     do {
-      let writer = try ParquetWriter(file: output, schema: columns)
+      var options = ParquetWriterOptions()
+      options.hasFooterChecksums = true
+      let writer = try ParquetWriter(file: output, schema: columns, options: options)
       try writer.write(batch)
       let summary = try writer.finish()
       try table.io.publish(output)

@@ -7,13 +7,7 @@ import Storage
 /// error. Other writers do not leave one, and other readers pass over it.
 enum FileChecksum {
   static let key = "fstore.checksum"
-  static let digitCount = 8
-  static let zeros = [UInt8](repeating: UInt8(ascii: "0"), count: digitCount)
-
-  static func digits(_ checksum: CRC32C) -> [UInt8] {
-    let digits = Array(String(checksum.value, radix: 16).utf8)
-    return zeros.dropLast(digits.count) + digits
-  }
+  static let digitCount = CRC32C.noDigits.count
 
   static func mismatch(_ location: String) -> IcebergError {
     IcebergError(
@@ -34,7 +28,7 @@ enum MetadataChecksum {
   static func seal(_ object: consuming [UInt8]) -> [UInt8] {
     var text = object
     text.removeLast()
-    let digits = FileChecksum.digits(CRC32C(of: text.rawSpan))
+    let digits = CRC32C(of: text.rawSpan).digits
     text += prefix
     text += digits
     text += suffix
@@ -48,7 +42,7 @@ enum MetadataChecksum {
     guard text[content...].starts(with: prefix) else { return }
     let found = text[(content + prefix.count)...].prefix(FileChecksum.digitCount)
     let checksum = CRC32C(of: text.rawSpan.extracting(0..<content))
-    guard found.elementsEqual(FileChecksum.digits(checksum)) else {
+    guard found.elementsEqual(checksum.digits) else {
       throw FileChecksum.mismatch(location)
     }
   }
@@ -63,7 +57,7 @@ enum AvroChecksum {
   static func seal(_ file: consuming [UInt8]) -> [UInt8] {
     var file = file
     guard let place = place(in: file) else { return file }
-    let digits = FileChecksum.digits(CRC32C(of: file.rawSpan))
+    let digits = CRC32C(of: file.rawSpan).digits
     file.replaceSubrange(place, with: digits)
     return file
   }
@@ -73,9 +67,10 @@ enum AvroChecksum {
     guard let place = place(in: file) else { return }
     let bytes = file.rawSpan
     var checksum = CRC32C(of: bytes.extracting(0..<place.lowerBound))
-    checksum.update(FileChecksum.zeros.rawSpan)
+    let zeros = CRC32C.noDigits
+    checksum.update(zeros.rawSpan)
     checksum.update(bytes.extracting(place.upperBound..<file.count))
-    guard file[place].elementsEqual(FileChecksum.digits(checksum)) else {
+    guard file[place].elementsEqual(checksum.digits) else {
       throw FileChecksum.mismatch(location)
     }
   }

@@ -114,9 +114,10 @@ extension Snapshot {
     object["snapshot-id"] = .integer(snapshotID)
     if let parentSnapshotID { object["parent-snapshot-id"] = .integer(parentSnapshotID) }
     object["timestamp-ms"] = .integer(timestampMilliseconds)
-    if let operation {
+    // Only version 1 may say something of a snapshot without naming its operation.
+    if operation != nil || (formatVersion == 1 && !summary.isEmpty) {
       var members = JSONObject()
-      members["operation"] = .string(operation.text)
+      if let operation { members["operation"] = .string(operation.text) }
       for (key, value) in summary.sorted(by: { $0.key < $1.key }) { members[key] = .string(value) }
       object["summary"] = .object(members)
     }

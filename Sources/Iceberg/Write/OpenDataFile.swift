@@ -29,6 +29,7 @@ final class OpenDataFile {
     self.file = file
     var options = parquet
     options.metadata.append(FileNameMark.entry(location))
+    options.hasFooterChecksums = true
     do {
       let writer = try ParquetWriter(file: file, schema: columns, options: options)
       encoder = BatchEncoder(writer, file: file, rowGroupSizeBytes: rowGroupSizeBytes)
