@@ -33,8 +33,8 @@ import Testing
     for group in reader.rowGroups.indices {
       for leaf in reader.leaves.indices {
         let chunk = try reader.columnChunk(rowGroup: group, leaf: leaf)
-        claims.append(
-          "\(chunk.valueCount) \(chunk.nullCount ?? -1) \(String(describing: chunk.bounds))")
+        let bounds = chunk.bounds.map { "\($0.minimum) \($0.maximum)" }
+        claims.append("\(chunk.valueCount) \(chunk.nullCount ?? -1) \(bounds ?? "nil")")
       }
     }
     return claims
@@ -57,10 +57,10 @@ import Testing
         damaged[index] ^= 1 << UInt8(bit)
         do {
           // Only the name of the checksum and what Thrift says of it may be changed unseen. That may hide
-          // what comes after it, without which no reader believes bounds: it skips nothing then.
+          // what comes after it, without which readers believe fewer bounds: they skip less then.
           let seen = try claims(damaged)
-          let isHarmless = seen == claimed || seen.allSatisfy { $0.hasSuffix(" nil") }
-          #expect(isHarmless, "bit \(bit) of byte \(index)")
+          let isHarmless = zip(seen, claimed).allSatisfy { $0 == $1 || $0.hasSuffix(" nil") }
+          #expect(isHarmless && seen.count == claimed.count, "bit \(bit) of byte \(index)")
         } catch { found += 1 }
       }
     }
