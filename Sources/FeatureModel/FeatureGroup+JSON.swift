@@ -10,6 +10,9 @@ extension FeatureGroup {
       "online": .bool(isOnline), "offline": .bool(isOffline),
     ]
     if case .microseconds(let length) = timeToLive { object["ttl_microseconds"] = .integer(length) }
+    if dataDelayMicroseconds != 0 {
+      object["data_delay_microseconds"] = .integer(dataDelayMicroseconds)
+    }
     object["partitioning"] = .string(partitioning.rawValue)
     object["table_properties"] = .object(
       JSONObject(tableProperties.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }))
@@ -28,20 +31,16 @@ extension FeatureGroup {
       }
       properties[key] = text
     }
-    var timeToLive = TimeToLive.infinite
-    if let length = json["ttl_microseconds"], length != .null {
-      guard let microseconds = length.int64Value else {
-        throw FeatureModelError(.invalidDefinition, "'ttl_microseconds' is \(length.kind)")
-      }
-      timeToLive = .microseconds(microseconds)
-    }
+    let timeToLive = try json.microseconds("ttl_microseconds")
+    let delay = try json.microseconds("data_delay_microseconds")
     try self.init(
       id: json.number("id"), name: json.text("name"), version: json.number("version"),
       recordIdentifiers: json.features("record_identifiers"),
       eventTimeName: json.text("event_time"),
       features: json.features("features"), isOnline: json.flag("online"),
-      isOffline: json.flag("offline"), timeToLive: timeToLive, partitioning: partitioning,
-      tableProperties: properties)
+      isOffline: json.flag("offline"),
+      timeToLive: timeToLive.map { .microseconds($0) } ?? .infinite, partitioning: partitioning,
+      tableProperties: properties, dataDelayMicroseconds: delay ?? 0)
   }
 }
 
@@ -56,27 +55,44 @@ extension Feature {
 
 extension FeatureView {
   public var json: JSONValue {
-    [
-      "name": .string(name),
-      "features": .array(
-        features.map {
-          [
-            "group": .string($0.group), "feature": .string($0.feature),
-            "output_name": .string($0.outputName),
-          ]
-        }),
-    ]
+    ["name": .string(name), "features": .array(features.map(\.json))]
   }
 
   public init(json: JSONValue) throws(FeatureModelError) {
     var references: [FeatureReference] = []
     for element in json["features"]?.arrayValue ?? [] {
-      references.append(
-        FeatureReference(
-          group: try element.text("group"), feature: try element.text("feature"),
-          outputName: try element.text("output_name")))
+      references.append(try FeatureReference(json: element))
     }
     try self.init(name: json.text("name"), features: references)
+  }
+}
+
+extension FeatureReference {
+  /// The reference as docs/file-formats.md describes it.
+  public var json: JSONValue {
+    var object: JSONObject = [
+      "group": .string(group), "feature": .string(feature), "output_name": .string(outputName),
+    ]
+    switch timeToLive {
+    case nil: break
+    case .infinite: object["ttl_microseconds"] = .string("infinite")
+    case .microseconds(let length): object["ttl_microseconds"] = .integer(length)
+    }
+    if let timeColumn { object["time_column"] = .string(timeColumn) }
+    return .object(object)
+  }
+
+  public init(json: JSONValue) throws(FeatureModelError) {
+    var timeToLive: TimeToLive?
+    if json["ttl_microseconds"]?.stringValue == "infinite" {
+      timeToLive = .infinite
+    } else {
+      timeToLive = try json.microseconds("ttl_microseconds").map { .microseconds($0) }
+    }
+    self.init(
+      group: try json.text("group"), feature: try json.text("feature"),
+      outputName: try json.text("output_name"), timeToLive: timeToLive,
+      timeColumn: json["time_column"] == nil ? nil : try json.text("time_column"))
   }
 }
 
@@ -91,6 +107,15 @@ extension JSONValue {
       throw missing(key, "a number")
     }
     return number
+  }
+
+  /// A length of time; nil when it is absent or null.
+  fileprivate func microseconds(_ key: String) throws(FeatureModelError) -> Int64? {
+    guard let value = self[key], value != .null else { return nil }
+    guard let length = value.int64Value else {
+      throw FeatureModelError(.invalidDefinition, "'\(key)' is \(value.kind)")
+    }
+    return length
   }
 
   fileprivate func flag(_ key: String) throws(FeatureModelError) -> Bool {

@@ -57,13 +57,16 @@ public struct FeatureGroup: Hashable, Sendable {
   public var partitioning: Partitioning
   /// Properties for the Iceberg table, beyond those that the store sets.
   public var tableProperties: [String: String]
+  /// How long after its event a record is known, in microseconds: what training sets wait for. Zero unless the
+  /// source says otherwise (a nightly export, a label that matures). Online a record answers once it is there.
+  public var dataDelayMicroseconds: Int64
 
   /// Validates the definition; throws what is wrong with it.
   public init(
     id: UInt32, name: String, version: UInt32 = 1, recordIdentifiers: [Feature],
     eventTimeName: String, features: [Feature], isOnline: Bool = true, isOffline: Bool = true,
     timeToLive: TimeToLive = .infinite, partitioning: Partitioning = .none,
-    tableProperties: [String: String] = [:]
+    tableProperties: [String: String] = [:], dataDelayMicroseconds: Int64 = 0
   ) throws(FeatureModelError) {
     self.id = id
     self.name = name
@@ -76,6 +79,7 @@ public struct FeatureGroup: Hashable, Sendable {
     self.timeToLive = timeToLive
     self.partitioning = partitioning
     self.tableProperties = tableProperties
+    self.dataDelayMicroseconds = dataDelayMicroseconds
     try validate()
   }
 
@@ -107,6 +111,7 @@ public struct FeatureGroup: Hashable, Sendable {
       throw refuse("more than \(FeatureGroup.maximumColumnCount) columns")
     }
     if case .microseconds(let length) = timeToLive, length < 0 { throw refuse("a negative ttl") }
+    guard dataDelayMicroseconds >= 0 else { throw refuse("a negative data delay") }
     var seen: Set<String> = []
     try Name.validateColumn(eventTimeName, as: "event time")
     seen.insert(eventTimeName.lowercased())
@@ -134,7 +139,7 @@ public struct FeatureGroup: Hashable, Sendable {
       eventTimeName: eventTimeName,
       features: features + added.map { Feature($0.name, $0.type, sinceVersion: version + 1) },
       isOnline: isOnline, isOffline: isOffline, timeToLive: timeToLive, partitioning: partitioning,
-      tableProperties: tableProperties)
+      tableProperties: tableProperties, dataDelayMicroseconds: dataDelayMicroseconds)
   }
 
   /// The features of an older version, which are the first ones of this.

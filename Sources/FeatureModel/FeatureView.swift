@@ -4,11 +4,22 @@ public struct FeatureReference: Hashable, Sendable, CustomStringConvertible {
   public var feature: String
   /// The name of the column in answers and training sets.
   public var outputName: String
+  /// How long a value counts after its event time where this reference asks for it; nil for what the group's
+  /// definition says.
+  public var timeToLive: TimeToLive?
+  /// In training sets: the spine's column with the moments that count for this reference; nil for the one that
+  /// the request names. So the same feature may be asked for at two moments, under two names.
+  public var timeColumn: String?
 
-  public init(group: String, feature: String, outputName: String? = nil) {
+  public init(
+    group: String, feature: String, outputName: String? = nil, timeToLive: TimeToLive? = nil,
+    timeColumn: String? = nil
+  ) {
     self.group = group
     self.feature = feature
     self.outputName = outputName ?? feature
+    self.timeToLive = timeToLive
+    self.timeColumn = timeColumn
   }
 
   public var description: String { "\(group):\(feature)" }
@@ -20,7 +31,8 @@ public struct FeatureView: Hashable, Sendable {
   public var name: String
   public var features: [FeatureReference]
 
-  /// Throws when the name is invalid, there is no feature, or two columns would have one name.
+  /// Throws when the name is invalid, there is no feature, or two columns would have one name,
+  /// or a ttl is negative.
   public init(name: String, features: [FeatureReference]) throws(FeatureModelError) {
     try Name.validate(name, as: "feature view")
     guard !features.isEmpty else {
@@ -29,6 +41,10 @@ public struct FeatureView: Hashable, Sendable {
     var seen: Set<String> = []
     for reference in features {
       try Name.validate(reference.outputName, as: "column of a feature view")
+      if case .microseconds(let length) = reference.timeToLive, length < 0 {
+        throw FeatureModelError(
+          .invalidDefinition, "feature view '\(name)': \(reference) has a negative ttl")
+      }
       guard seen.insert(reference.outputName.lowercased()).inserted else {
         throw FeatureModelError(
           .invalidDefinition,

@@ -1,4 +1,4 @@
-public import FeatureModel
+internal import FeatureModel
 internal import OnlineStore
 internal import Storage
 internal import WriteAheadLog
@@ -57,10 +57,11 @@ extension FeatureStore {
       var failure: FeatureModelError?
       let answers = try log(for: "read online").withRecord(groupID: group.id, key: key.rawSpan) {
         record in
-        let status = FeatureAnswer.Status(record, group, now: now)
         // Features may have been added since the definition was looked up.
         let reader = RowReader(group, acceptsNewerRows: record.schemaVersion > group.version)
         return zip(references, indices).map { reference, index in
+          let status = FeatureAnswer.Status(
+            record, reference.timeToLive ?? group.timeToLive, now: now)
           var value = FeatureValue.null
           if status == .present {
             do throws(FeatureModelError) {
@@ -123,40 +124,13 @@ extension FeatureStore {
         .invalidArgument, "feature group '\(group.name)' is offline only: it has no online values")
     }
   }
-
-  /// `group:feature`, `group:feature=name` and `group:*` as references.
-  public func featureReferences(
-    _ texts: [String]
-  ) throws(FeatureStoreError) -> [FeatureReference] {
-    var references: [FeatureReference] = []
-    for text in texts {
-      let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
-      guard parts.count == 2 else {
-        throw FeatureStoreError(
-          .invalidArgument, "'\(text)' is no feature: GROUP:FEATURE, GROUP:FEATURE=NAME or GROUP:*")
-      }
-      let group = try group(parts[0])
-      guard parts[1] != "*" else {
-        references += group.features.map { FeatureReference(group: group.name, feature: $0.name) }
-        continue
-      }
-      let names = parts[1].split(separator: "=", maxSplits: 1).map(String.init)
-      do {
-        _ = try group.featureIndex(names[0])
-      } catch { throw FeatureStoreError(error) }
-      references.append(
-        FeatureReference(
-          group: group.name, feature: names[0], outputName: names.count == 2 ? names[1] : nil))
-    }
-    return references
-  }
 }
 
 extension FeatureAnswer.Status {
   /// Why there are values, or none.
-  init(_ record: RecordView, _ group: FeatureGroup, now: Int64) {
+  init(_ record: RecordView, _ timeToLive: TimeToLive, now: Int64) {
     let isExpired =
-      record.eventTime < group.timeToLive.oldestEventTime(at: now)
+      record.eventTime < timeToLive.oldestEventTime(at: now)
       || record.expiresAt.map { $0 < now } == true
     self = record.isTombstone ? .deleted : isExpired ? .expired : .present
   }

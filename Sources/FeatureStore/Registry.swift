@@ -67,7 +67,7 @@ struct Registry: Sendable {
     groups = groups.map { $0.id == group.id ? group : $0 }
   }
 
-  /// Adds a view after a check that its features exist.
+  /// Adds a view after a check that its features exist, and live no longer than the online store keeps them.
   mutating func add(_ view: FeatureView) throws(FeatureStoreError) {
     guard !views.contains(where: { $0.name.lowercased() == view.name.lowercased() }) else {
       throw FeatureStoreError(.alreadyExists, "feature view '\(view.name)' exists already")
@@ -79,6 +79,11 @@ struct Registry: Sendable {
       } catch {
         throw FeatureStoreError(.notFound, error.message, cause: error)
       }
+      guard let own = reference.timeToLive, own > group.timeToLive else { continue }
+      throw FeatureStoreError(
+        .invalidArgument,
+        "\(reference) has a ttl of \(own) in the view, but the online store drops values of "
+          + "'\(group.name)' after \(group.timeToLive)")
     }
     views.append(view)
   }

@@ -14,21 +14,26 @@ struct GroupExtraction {
   /// The features wanted, with the names of their columns in the training set.
   let references: [FeatureReference]
   let table: Table
-  let version: TableScan.Version
+  let options: Options
 
   /// The columns of the training set that come from this group, one value a spine row, and what
   /// happened to the rows.
   func run(
-    spine: Spine, visibility: PointInTimeJoin.Visibility, progress: (Int64) -> Void
+    spine: Spine, progress: (Int64) -> Void
   ) throws -> (winners: Winners, report: TrainingSetReport.Group) {
+    guard options.dataDelayMicroseconds == 0, !options.excludesLate else {
+      throw FeatureStoreError(
+        .invalidArgument, "'\(group.name)': data delays and leaving out late values are not built yet")
+    }
     var timeToLive: Int64?
     if case .microseconds(let length) = group.timeToLive { timeToLive = length }
     var join = try PointInTimeJoin(
-      spine: spine, timeToLiveMicroseconds: timeToLive, visibility: visibility)
+      spine: spine, timeToLiveMicroseconds: timeToLive, visibility: options.visibility,
+      bounds: options.bounds)
     var report = TrainingSetReport.Group(name: group.name)
 
     var scan = table.newScan()
-    scan.version = version
+    if let version = options.version { scan.version = version }
     scan.includesStatistics = true
     let keys = group.recordIdentifiers.map(\.name)
     scan.columns =
@@ -40,9 +45,9 @@ struct GroupExtraction {
     {
       scan.columns?.append(OfflineTables.expiresAt)
     }
-    let plan = try scan.planFiles()
-    report.snapshotID = plan.snapshot?.snapshotID
-    let files = try ordered(plan.tasks)
+    let plan = try options.version == nil ? nil : scan.planFiles()
+    report.snapshotID = plan?.snapshot?.snapshotID
+    let files = try ordered(plan?.tasks ?? [])
     for (source, file) in files.enumerated() {
       defer { progress(file.task.dataFile.fileSizeInBytes) }
       if let range = file.eventTimes, join.canSkip(eventTimes: range) {

@@ -134,25 +134,10 @@ struct Arguments {
   /// A length of time in microseconds: 90s, 15m, 6h, 7d, 250ms.
   func duration(_ name: String) throws(UsageError) -> Int64? {
     guard let text = value(name) else { return nil }
-    guard let microseconds = Duration.microseconds(text) else {
+    guard let microseconds = DurationText.microseconds(text) else {
       throw UsageError(
         message: "\(name) takes a length of time such as 90s, 15m, 6h or 7d, not '\(text)'")
     }
     return microseconds
-  }
-
-  enum Duration {
-    static func microseconds(_ text: String) -> Int64? {
-      let units: [(String, Int64)] = [
-        ("ms", 1_000), ("us", 1), ("s", 1_000_000), ("m", 60_000_000), ("h", 3_600_000_000),
-        ("d", 86_400_000_000),
-      ]
-      for (unit, factor) in units where text.hasSuffix(unit) {
-        guard let number = Int64(text.dropLast(unit.count)), number >= 0 else { continue }
-        let (result, overflow) = number.multipliedReportingOverflow(by: factor)
-        return overflow ? nil : result
-      }
-      return text == "0" ? 0 : nil
-    }
   }
 }

@@ -22,13 +22,20 @@ import Testing
   }
 
   @Test func definitionsSurviveJSON() throws {
-    let group = try Self.group().adding([Feature("extra", .double)])
+    var group = try Self.group()
+    group.dataDelayMicroseconds = 900_000_000
+    group = try group.adding([Feature("extra", .double)])
+    #expect(group.dataDelayMicroseconds == 900_000_000)
     #expect(try FeatureGroup(json: JSONValue(parsing: group.json.text())) == group)
     let view = try FeatureView(
       name: "v",
       features: [
         FeatureReference(group: "a", feature: "x"),
         FeatureReference(group: "b", feature: "x", outputName: "b_x"),
+        FeatureReference(
+          group: "b", feature: "x", outputName: "b_then", timeToLive: .microseconds(0),
+          timeColumn: "booked_at"),
+        FeatureReference(group: "b", feature: "x", outputName: "b_ever", timeToLive: .infinite),
       ])
     #expect(try FeatureView(json: JSONValue(parsing: view.json.text())) == view)
   }
@@ -95,5 +102,35 @@ import Testing
     #expect(TimeToLive.microseconds(10).oldestEventTime(at: .min + 5) == .min)
     #expect(TimeToLive.microseconds(0).oldestEventTime(at: 7) == 7)
     #expect(TimeToLive.infinite.oldestEventTime(at: 7) == .min)
+  }
+
+  @Test func lengthsOfTimeAreReadAndWritten() {
+    let texts: [(String, Int64)] = [
+      ("90s", 90_000_000), ("15m", 900_000_000), ("6h", 21_600_000_000), ("7d", 604_800_000_000),
+      ("250ms", 250_000), ("10us", 10), ("0", 0), ("0s", 0),
+    ]
+    for (text, microseconds) in texts {
+      #expect(DurationText.microseconds(text) == microseconds, "\(text)")
+      #expect(DurationText.microseconds(DurationText.text(microseconds)) == microseconds)
+    }
+    for text in ["", "6", "h", "-1h", "6 h", "1.5h", "9223372036854775807d", "infinite"] {
+      #expect(DurationText.microseconds(text) == nil, "\(text)")
+    }
+    #expect(TimeToLive(parsing: "infinite") == .infinite)
+    #expect(TimeToLive(parsing: "90s")?.description == "90s")
+    #expect(TimeToLive(parsing: "soon") == nil)
+    #expect(TimeToLive.microseconds(5) < .infinite)
+    #expect(TimeToLive.microseconds(5) < .microseconds(6))
+    #expect(!(TimeToLive.infinite < .infinite))
+  }
+
+  @Test func negativeLengthsAreRefused() throws {
+    let reference = FeatureReference(group: "a", feature: "x", timeToLive: .microseconds(-1))
+    #expect(throws: FeatureModelError.self) { try FeatureView(name: "v", features: [reference]) }
+    #expect(throws: FeatureModelError.self) {
+      try FeatureGroup(
+        id: 1, name: "g", recordIdentifiers: [Feature("a", .int)], eventTimeName: "at",
+        features: [Feature("b", .int)], dataDelayMicroseconds: -1)
+    }
   }
 }

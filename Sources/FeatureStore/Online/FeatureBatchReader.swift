@@ -44,6 +44,8 @@ struct FeatureBatchReader {
     /// Which of the references are this group's.
     let wanted: [Int]
     private let features: [Int]
+    /// For each feature the ttl of its reference, which is no longer than the group's.
+    private let ownTimesToLive: [TimeToLive?]
     private var builders: [ValueColumnBuilder]
     private var statuses: [FeatureAnswer.Status] = []
     private var eventTimes = FixedWidthBuilder(.timestamp(isUTC: true), zero: Int64(0))
@@ -61,6 +63,7 @@ struct FeatureBatchReader {
       var features: [Int] = []
       for index in wanted { features.append(try group.featureIndex(references[index].feature)) }
       self.features = features
+      ownTimesToLive = wanted.map { references[$0].timeToLive }
       builders = features.map { ValueColumnBuilder(group.features[$0].type) }
     }
 
@@ -76,21 +79,26 @@ struct FeatureBatchReader {
     }
 
     mutating func append(_ record: RecordView, now: Int64) throws(FeatureModelError) {
-      let status = FeatureAnswer.Status(record, group, now: now)
+      let status = FeatureAnswer.Status(record, group.timeToLive, now: now)
       statuses.append(status)
       eventTimes.append(record.eventTime)
       writeTimes.append(record.writeTime)
       lsns.append(record.lsn)
       let isNewer = record.schemaVersion > group.version
       for (index, feature) in features.enumerated() {
-        if status == .present, isNewer {
-          try newerReader.append(feature, of: record.row, to: &builders[index])
-        } else if status == .present {
-          try reader.append(feature, of: record.row, to: &builders[index])
-        } else {
+        if status != .present || isTooOld(record, feature: index, now: now) {
           builders[index].appendNull()
+        } else if isNewer {
+          try newerReader.append(feature, of: record.row, to: &builders[index])
+        } else {
+          try reader.append(feature, of: record.row, to: &builders[index])
         }
       }
+    }
+
+    private func isTooOld(_ record: RecordView, feature: Int, now: Int64) -> Bool {
+      guard let own = ownTimesToLive[feature] else { return false }
+      return record.eventTime < own.oldestEventTime(at: now)
     }
 
     mutating func finish() -> (columns: [Column], facts: FeatureBatch.Group) {

@@ -66,7 +66,7 @@ extension OnlineGroup {
     // The clock is asked only where it matters.
     if record.isTombstone { return .deleted }
     if definition.timeToLive == .infinite, record.expiresAt == nil { return .present }
-    return FeatureAnswer.Status(record, definition, now: store.clock.nowMicroseconds())
+    return FeatureAnswer.Status(record, definition.timeToLive, now: store.clock.nowMicroseconds())
   }
 }
 

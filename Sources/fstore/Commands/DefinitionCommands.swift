@@ -41,6 +41,9 @@ extension Command {
           "values count this long after their event time (6h, 7d); for ever "
             + "without it"),
         CommandSyntax.option(
+          "--data-delay", "DURATION",
+          "records are known so long after their event; training sets wait for it"),
+        CommandSyntax.option(
           "--partition", "UNIT", "partition the offline table by event time: hour, day, month, year"
         ),
         CommandSyntax.flag("--no-online", "keep no online values"),
@@ -60,7 +63,8 @@ extension Command {
         isOnline: !arguments.has("--no-online"), isOffline: !arguments.has("--no-offline"),
         timeToLive: try arguments.duration("--ttl").map { .microseconds($0) } ?? .infinite,
         partitioning: try partitioning(arguments.value("--partition")),
-        tableProperties: try properties(arguments.all("--property")))
+        tableProperties: try properties(arguments.all("--property")),
+        dataDelayMicroseconds: try arguments.duration("--data-delay") ?? 0)
     } catch let error as FeatureModelError {
       throw UsageError(message: error.message)
     }
@@ -98,7 +102,7 @@ extension Command {
       for group in groups {
         table.rows.append([
           group.name, group.recordIdentifiers.map(\.name).joined(separator: ", "),
-          group.eventTimeName, "\(group.features.count)", timeToLiveText(group.timeToLive),
+          group.eventTimeName, "\(group.features.count)", group.timeToLive.description,
           group.isOnline ? "yes" : "no", group.isOffline ? "yes" : "no",
         ])
       }
@@ -133,9 +137,12 @@ extension Command {
           feature.sinceVersion > 1 ? "feature since version \(feature.sinceVersion)" : "feature"
         table.rows.append([feature.name, feature.type.description, since])
       }
+      let delay =
+        group.dataDelayMicroseconds == 0
+        ? "" : ", known \(DurationText.text(group.dataDelayMicroseconds)) after the event"
       let facts = [
         "feature group '\(group.name)', version \(group.version), ttl "
-          + timeToLiveText(group.timeToLive) + ", partitioned by \(group.partitioning.rawValue)",
+          + "\(group.timeToLive)\(delay), partitioned by \(group.partitioning.rawValue)",
         directory.map { "offline table in \($0)" } ?? "no offline table",
         "",
       ]
@@ -151,13 +158,17 @@ extension Command {
     name: "view create", summary: "name features of several groups",
     discussion: """
       A view answers online in one call (fstore get --view) and defines training sets, so the two agree.
-      A feature is GROUP:FEATURE, GROUP:* for all of a group's, or GROUP:FEATURE=NAME to rename it:
+      A feature is GROUP:FEATURE, GROUP:* for all of a group's, or GROUP:FEATURE=NAME to rename it. With
+      ,ttl=DURATION behind it a value counts only so long, which may be shorter than the group's ttl. With
+      ,time=COLUMN training sets ask for it at the moments in that column of the spine:
 
-        fstore view create flight weather:temp weather:humid arrivals:arr_delay=last_delay planes:*
+        fstore view create flight weather:temp,ttl=2h weather:humid arrivals:arr_delay=last_delay planes:*
       """,
     syntax: CommandSyntax(positionals: [
       .init(name: "NAME", help: "the view's name"),
-      .init(name: "FEATURE", help: "GROUP:FEATURE[=NAME] or GROUP:*", isRepeatable: true),
+      .init(
+        name: "FEATURE", help: "GROUP:FEATURE[=NAME][,ttl=DURATION][,time=COLUMN], or GROUP:*",
+        isRepeatable: true),
     ])
   ) { context in
     let words = context.arguments.positionals
@@ -215,18 +226,5 @@ extension Command {
       properties[String(text[..<equals])] = String(text[text.index(after: equals)...])
     }
     return properties
-  }
-
-  static func timeToLiveText(_ timeToLive: TimeToLive) -> String {
-    switch timeToLive {
-    case .infinite: return "infinite"
-    case .microseconds(let length):
-      for (factor, unit) in [
-        (86_400_000_000, "d"), (3_600_000_000, "h"), (60_000_000, "m"), (1_000_000, "s"),
-      ] as [(Int64, String)] where length % factor == 0 {
-        return "\(length / factor)\(unit)"
-      }
-      return "\(length)us"
-    }
   }
 }

@@ -42,10 +42,12 @@ private struct TrainingSetExtraction {
     let asOf = try request.asOf.map { try store.microseconds($0, name: "--as-of") }
     var all: [String: Winners] = [:]
     let extractions = try groups.map { group in
-      GroupExtraction(
-        group: group, references: references.filter { $0.group == group.name },
-        table: try store.tables.load(group),
+      var options = GroupExtraction.Options(
         version: asOf.map { .asOf(milliseconds: $0 / 1000) } ?? .current)
+      options.visibility = request.visibility == .event ? .event : .ingested
+      return GroupExtraction(
+        group: group, references: references.filter { $0.group == group.name },
+        table: try store.tables.load(group), options: options)
     }
     let total = extractions.reduce(Int64(0)) { $0 + $1.sizeBytes }
     var done: Int64 = 0
@@ -57,9 +59,7 @@ private struct TrainingSetExtraction {
         try spines[names]
         ?? Spine(keys: try names.map { try column($0, of: spine, role: "the key") }, times: times)
       spines[names] = grouped
-      let (winners, groupReport) = try extraction.run(
-        spine: grouped, visibility: request.visibility == .event ? .event : .ingested
-      ) { bytes in
+      let (winners, groupReport) = try extraction.run(spine: grouped) { bytes in
         done += bytes
         progress(done, max(total, done))
       }
