@@ -66,7 +66,7 @@ let package = Package(
     room("OnlineStore", ["FeatureModel", "WriteAheadLog", "Storage"]),
     room("Iceberg", ["Avro", "Columnar", "FileFormats", "JSON", "Storage", "CSQLite", "CZlib"]),
     room("IcebergREST", ["Iceberg", "JSON", "Storage", "CHTTP"]),
-    room("PointInTime", ["Columnar"]),
+    room("PointInTime", ["Columnar", "Storage"]),
     room(
       "FeatureStore",
       [

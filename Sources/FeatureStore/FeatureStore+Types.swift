@@ -161,6 +161,12 @@ public struct TrainingSetReport: Sendable {
     public var deletedCount = 0
     /// The row's key or time is null.
     public var noKeyCount = 0
+    /// Nothing counts for the row, and why was not looked for: what is too old or too new for all rows was not
+    /// read, or the key was never written.
+    public var notReadCount = 0
+    /// Rows whose value was written after their own time, late or by a backfill: what no one could have known
+    /// then. They have the value, or null where such values are left out.
+    public var writtenLaterCount = 0
     public var filesRead = 0
     /// Files whose bounds say that no row of theirs could count.
     public var filesSkipped = 0

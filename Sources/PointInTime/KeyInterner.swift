@@ -22,7 +22,6 @@ struct KeyInterner: Sendable {
   let types: [DataType]
   private(set) var parts: [Part] = []
   private var pairs: [WordTable]
-  private var scratch: [Int32] = []
 
   init(types: [DataType]) throws(PointInTimeError) {
     guard !types.isEmpty else { throw PointInTimeError(.shape, "a spine needs a key column") }
@@ -97,7 +96,9 @@ struct KeyInterner: Sendable {
   }
 
   /// Finds every row's key; -1 where a part is null or the spine does not have the key.
-  mutating func find(_ columns: [Column], into ids: inout [Int32]) {
+  ///
+  /// - Parameter scratch: memory that the next call can use again.
+  func find(_ columns: [Column], into ids: inout [Int32], scratch: inout [Int32]) {
     findPart(columns[0], 0, into: &ids)
     for index in columns.indices.dropFirst() {
       findPart(columns[index], index, into: &scratch)
@@ -119,12 +120,7 @@ struct KeyInterner: Sendable {
     case .int64, .timestamp:
       parts[index].words.find(column.values(as: Int64.self), into: &found)
     case .string, .binary:
-      let offsets = column.offsets
-      let bytes = column.bytes
-      for row in 0..<count {
-        let value = bytes.extracting(Int(offsets[row])..<Int(offsets[row + 1]))
-        found[row] = parts[index].bytes.find(value)
-      }
+      parts[index].bytes.find(column.offsets, of: column.bytes, into: &found)
     default:
       for row in 0..<count { found[row] = parts[index].bytes.find(column.bytes(at: row)) }
     }

@@ -7,6 +7,8 @@ public struct PointInTimeError: Error, Hashable, Sendable, CustomStringConvertib
     case type
     /// A negative ttl.
     case timeToLive
+    /// A negative offset.
+    case offset
     /// More rows, keys or bytes than 32-bit positions can name.
     case tooLarge
   }

@@ -1,9 +1,12 @@
-/// What a file, row group or page says of its first key column; both ends may be wider than its values.
-public enum KeyBounds: Hashable, Sendable {
-  /// Of booleans (0, 1), integers, dates and timestamps.
-  case integers(ClosedRange<Int64>)
-  /// Of strings, binary and fixed bytes, in unsigned byte order. An absent end is open.
-  case bytes(lower: [UInt8]?, upper: [UInt8]?)
+/// What a join need not read.
+public enum Skipping: Hashable, Sendable {
+  /// It may change the result.
+  case no
+  /// It can change neither a value nor the reason of a null.
+  case harmless
+  /// It can change no value; but of keys that get null, it may hold rows that are too old or too new, so
+  /// that the reason would be another.
+  case hidesReasons
 }
 
 extension PointInTimeJoin {
@@ -18,34 +21,25 @@ extension PointInTimeJoin {
     /// of them holds nothing.
     var oldestHeld: [Int64?] = []
     var consumedRowCount: Int64 = 0
-    var integerKeys: [Int64] = []
-    var byteKeys: [[UInt8]] = []
   }
 
   /// Whether no row between these bounds can change a value of the result, so that it need not be
-  /// read. Never true wrongly; false when in doubt.
+  /// read. Never skipping wrongly; `.no` when in doubt.
   ///
-  /// What is skipped cannot say why a value is null: after skipping, a null's outcome may read
-  /// `neverWritten` where the whole table would say `noneBefore`, `late` or `expired`.
-  ///
-  /// - Parameters:
-  ///   - eventTimes: bounds of the event time in microseconds.
-  ///   - firstKey: bounds of the first key column, if known.
+  /// - Parameter eventTimes: bounds of the event time in microseconds.
   /// - Complexity: logarithmic, but for a walk over the slots whenever as many rows as slots have been
   ///   consumed since the last.
-  public mutating func canSkip(
-    eventTimes: ClosedRange<Int64>, firstKey: KeyBounds? = nil
-  ) -> Bool {
-    guard let asked = spine.timeRange else { return true }
-    if eventTimes.lowerBound > asked.upperBound { return true }
-    if bounds == .strict, eventTimes.lowerBound == asked.upperBound { return true }
-    if let ttl = timeToLiveMicroseconds {
-      let (oldest, overflow) = asked.lowerBound.subtractingReportingOverflow(ttl)
-      if !overflow, eventTimes.upperBound < oldest { return true }
+  public mutating func canSkip(eventTimes: ClosedRange<Int64>) -> Skipping {
+    guard let asked = spine.timeRange else { return .harmless }
+    let known = rules.knownFrom(eventTimes.lowerBound)
+    if known.map({ !rules.isBefore($0, asked.upperBound) }) ?? true { return .hidesReasons }
+    if eventTimes.upperBound < JoinRules.oldest(rules.timeToLiveMicroseconds, at: asked.lowerBound)
+    {
+      return .hidesReasons
     }
     let summary = freshSummary()
-    if let firstKey, !summary.mayContain(firstKey) { return true }
-    return summary.allHoldNewer(than: eventTimes)
+    guard summary.allHoldNewer(than: eventTimes) else { return .no }
+    return summary.oldestHeld[0] == nil ? .hidesReasons : .harmless
   }
 
   private mutating func freshSummary() -> SkipSummary {
@@ -55,7 +49,7 @@ extension PointInTimeJoin {
       return skipSummary
     }
     var summary = skipSummary ?? SkipSummary(spine)
-    summary.update(spine: spine, groups: groups, best: best)
+    summary.update(spine: spine, best: best)
     summary.consumedRowCount = consumedRowCount
     skipSummary = summary
     return summary
@@ -64,12 +58,6 @@ extension PointInTimeJoin {
 
 extension PointInTimeJoin.SkipSummary {
   init(_ spine: Spine) {
-    let part = spine.interner.parts[0]
-    if part.isWord {
-      integerKeys = part.words.words.map { Int64(bitPattern: $0) }.sorted()
-    } else {
-      byteKeys = part.bytes.values.sorted { $0.lexicographicallyPrecedes($1) }
-    }
     // Quantiles of a sample are good enough: buckets need not be even.
     let step = max(1, spine.slotCount / 65_536)
     let sample = stride(from: 0, to: spine.slotCount, by: step).map { spine.slotTimes[$0] }.sorted()
@@ -81,14 +69,11 @@ extension PointInTimeJoin.SkipSummary {
     bucketStarts = starts
   }
 
-  mutating func update(
-    spine: Spine, groups: [Spine.Group], best: [PointInTimeJoin.Best]
-  ) {
+  mutating func update(spine: Spine, best: [PointInTimeJoin.Best]) {
     var oldest = [Int64?](repeating: .max, count: bucketStarts.count)
-    for group in groups {
+    for key in 0..<spine.keyCount {
       var carried = PointInTimeJoin.Best()
-      let first = Int(group.firstSlot)
-      for slot in first..<(first + Int(group.slotCount)) {
+      for slot in spine.slots(ofKey: key) {
         if best[slot].source >= 0, best[slot].isNewer(than: carried) { carried = best[slot] }
         let bucket = bucket(of: spine.slotTimes[slot])
         guard let held = oldest[bucket] else { continue }
@@ -121,35 +106,5 @@ extension PointInTimeJoin.SkipSummary {
   func allHoldNewer(than eventTimes: ClosedRange<Int64>) -> Bool {
     guard let held = oldestHeld[bucket(of: eventTimes.lowerBound)] else { return false }
     return held > eventTimes.upperBound
-  }
-
-  func mayContain(_ bounds: KeyBounds) -> Bool {
-    switch bounds {
-    case .integers(let range):
-      guard byteKeys.isEmpty else { return true }
-      let place = integerKeys.partitioningIndex { $0 >= range.lowerBound }
-      return place < integerKeys.count && integerKeys[place] <= range.upperBound
-    case .bytes(let lower, let upper):
-      guard integerKeys.isEmpty else { return true }
-      let place =
-        lower.map { lower in
-          byteKeys.partitioningIndex { !$0.lexicographicallyPrecedes(lower) }
-        } ?? 0
-      guard place < byteKeys.count else { return false }
-      return upper.map { !$0.lexicographicallyPrecedes(byteKeys[place]) } ?? true
-    }
-  }
-}
-
-extension Array {
-  /// The first place whose element satisfies `predicate`, which must hold for all after it.
-  fileprivate func partitioningIndex(_ predicate: (Element) -> Bool) -> Int {
-    var low = 0
-    var high = count
-    while low < high {
-      let middle = (low + high) / 2
-      if predicate(self[middle]) { high = middle } else { low = middle + 1 }
-    }
-    return low
   }
 }

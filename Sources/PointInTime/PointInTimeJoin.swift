@@ -1,4 +1,5 @@
 public import Columnar
+import Storage
 
 /// Finds for every spine row the newest feature row that was there at its moment.
 ///
@@ -14,25 +15,11 @@ public import Columnar
 /// Only keys, times and tombstone flags are consumed. What wins is a location (source, row), for which
 /// the caller then decodes the feature columns (`PointInTimeResult.winningRows(of:)`).
 ///
-/// Not thread-safe: a value that one thread feeds. Several joins can share one spine.
+/// A value for one thread at a time. Several threads can find candidates (`JoinCandidates`) and take turns to
+/// apply them. Several joins can share one spine.
 public struct PointInTimeJoin: Sendable {
-  public enum Visibility: Hashable, Sendable {
-    /// A row is visible from its event time on.
-    case event
-    /// A row is visible from the later of its event time and its write time on: what the online store
-    /// knew then, without leaks through late data. A row without a write time is never visible.
-    case ingested
-  }
-
-  public enum Bounds: Hashable, Sendable {
-    /// A row that becomes visible at the label's very moment counts.
-    case inclusive
-    /// Only what was visible before the label's moment counts.
-    case strict
-  }
-
   /// What a slot holds: the greatest (event time, LSN), and where that row is.
-  struct Best: Sendable {
+  struct Best: BitwiseCopyable {
     var eventTime = Int64.min
     var logSequenceNumber = Int64.min
     /// -1 while there is none.
@@ -42,8 +29,8 @@ public struct PointInTimeJoin: Sendable {
 
     static let deletedFlag: UInt32 = 1 << 31
 
-    /// Where the row is, as one number.
-    var place: UInt64 { WordTable.pair(source, Int32(row)) }
+    var row: Int { Int(rowAndFlag & ~Self.deletedFlag) }
+    var isDeleted: Bool { rowAndFlag & Self.deletedFlag != 0 }
 
     /// (event time, LSN) decides; source and row only make exact duplicates answer the same way
     /// whatever the order of batches.
@@ -58,36 +45,30 @@ public struct PointInTimeJoin: Sendable {
   }
 
   public let spine: Spine
-  public let timeToLiveMicroseconds: Int64?
-  public let visibility: Visibility
-  public let bounds: Bounds
+  public let rules: JoinRules
   /// Feature rows consumed so far.
   public private(set) var consumedRowCount: Int64 = 0
 
-  private var interner: KeyInterner
-  var groups: [Spine.Group]
   var best: [Best]
   var skipSummary: SkipSummary?
-  private var ids: [Int32] = []
-  /// By where the row is.
-  private var expiries: [UInt64: Int64] = [:]
+  private var ownCandidates: JoinCandidates
+  /// Of every key: whether rows were met that no slot can see.
+  private var hasUnplaced: [Bool]
+  /// Of every key, the moment from which on its oldest event is known. Kept only where it may differ from
+  /// what slots tell: when rows become visible by their write time.
+  private var oldestKnown: [Int64] = []
+  /// Each slot's expiry of its own, `.max` for none; empty until a row has one.
+  private var expiries: [Int64] = []
 
-  /// - Parameter timeToLiveMicroseconds: how old an event may be at the label's moment, both ends
-  ///   included; nil for any age, zero for events of that very moment only.
-  public init(
-    spine: Spine, timeToLiveMicroseconds: Int64? = nil, visibility: Visibility = .event,
-    bounds: Bounds = .inclusive
-  ) throws(PointInTimeError) {
-    if let ttl = timeToLiveMicroseconds, ttl < 0 {
-      throw PointInTimeError(.timeToLive, "a ttl of \(ttl) microseconds is negative")
-    }
+  public init(spine: Spine, rules: JoinRules) {
     self.spine = spine
-    self.timeToLiveMicroseconds = timeToLiveMicroseconds
-    self.visibility = visibility
-    self.bounds = bounds
-    interner = spine.interner
-    groups = spine.groups
+    self.rules = rules
     best = Array(repeating: Best(), count: spine.slotCount)
+    hasUnplaced = Array(repeating: false, count: spine.keyCount)
+    if rules.visibility == .ingested {
+      oldestKnown = Array(repeating: .max, count: spine.keyCount)
+    }
+    ownCandidates = JoinCandidates(spine: spine, rules: rules)
   }
 
   /// The columns of one batch of feature rows that decide who wins.
@@ -122,136 +103,137 @@ public struct PointInTimeJoin: Sendable {
   public mutating func consume(
     _ batch: Batch, source: Int32, firstRow: Int = 0
   ) throws(PointInTimeError) {
+    try ownCandidates.find(batch)
+    let candidates = ownCandidates
+    try apply(candidates, of: batch, source: source, firstRow: firstRow)
+  }
+
+  /// Takes in what was found in one batch by candidates for this join's spine and rules.
+  public mutating func apply(
+    _ candidates: JoinCandidates, of batch: Batch, source: Int32, firstRow: Int = 0
+  ) throws(PointInTimeError) {
     let rowCount = batch.eventTimes.count
-    try check(batch, rowCount: rowCount)
     guard source >= 0, firstRow >= 0, rowCount < Int(Best.deletedFlag),
       firstRow <= Int(Best.deletedFlag) - rowCount
     else {
       throw PointInTimeError(.tooLarge, "source \(source) has rows beyond \(Int32.max)")
     }
     consumedRowCount += Int64(rowCount)
-    guard spine.slotCount > 0 else { return }
-    interner.find(batch.keys, into: &ids)
-    hideRows(batch)
-    let origin = Best(source: source, rowAndFlag: UInt32(firstRow))
+    for id in candidates.unplacedKeys { hasUnplaced[Int(id)] = true }
+    if !oldestKnown.isEmpty { noteKnown(candidates.ids, batch.eventTimes.values(as: Int64.self)) }
+    if expiries.isEmpty, batch.expiresAt.map({ $0.nullCount < $0.count }) ?? false {
+      expiries = Array(repeating: .max, count: spine.slotCount)
+    }
     Self.place(
-      batch, from: origin, ids: ids, spine: spine, visibility, bounds, groups: &groups,
-      best: &best, expiries: &expiries)
+      batch, candidates, from: Best(source: source, rowAndFlag: UInt32(firstRow)), best: &best,
+      expiries: &expiries)
   }
 
-  private func check(_ batch: Batch, rowCount: Int) throws(PointInTimeError) {
-    try interner.check(batch.keys, rowCount: rowCount)
-    try batch.eventTimes.checkTime("the event time", rowCount: rowCount)
-    try batch.logSequenceNumbers?.checkTime("the LSN", rowCount: rowCount)
-    if visibility == .ingested {
-      guard let writeTimes = batch.writeTimes else {
-        throw PointInTimeError(.shape, "visibility 'ingested' needs the write times")
-      }
-      try writeTimes.checkTime("the write time", rowCount: rowCount)
-    }
-    try batch.expiresAt?.checkTime("the expiry", rowCount: rowCount)
-    if let isDeleted = batch.isDeleted {
-      guard isDeleted.type == .boolean, isDeleted.count == rowCount else {
-        throw PointInTimeError(.type, "tombstone flags must be \(rowCount) booleans")
-      }
+  private mutating func noteKnown(_ ids: [Int32], _ eventTimes: Span<Int64>) {
+    for row in ids.indices where ids[row] >= 0 {
+      guard let known = rules.knownFrom(eventTimes[row]) else { continue }
+      let id = Int(ids[row])
+      if known < oldestKnown[id] { oldestKnown[id] = known }
     }
   }
 
-  /// Rows without an event time are as good as not there.
-  private mutating func hideRows(_ batch: Batch) {
-    guard batch.eventTimes.nullCount > 0 else { return }
-    for row in ids.indices where batch.eventTimes.isNull(row) { ids[row] = -1 }
-  }
+  private static let blockRows = 256
 
-  /// The loop that everything else exists for: no allocation, no call per row.
+  /// The loop that is run by one thread at a time: no allocation, no call per row.
   private static func place(
-    _ batch: Batch, from origin: Best, ids found: [Int32], spine: Spine,
-    _ visibility: Visibility, _ bounds: Bounds, groups: inout [Spine.Group], best: inout [Best],
-    expiries: inout [UInt64: Int64]
+    _ batch: Batch, _ candidates: JoinCandidates, from origin: Best, best: inout [Best],
+    expiries: inout [Int64]
   ) {
-    let expiryColumn = batch.expiresAt.flatMap { $0.nullCount < $0.count ? $0 : nil }
+    let isDeletedColumn = batch.isDeleted.flatMap { $0.hasTrue ? $0 : nil }
     let eventTimes = batch.eventTimes.values(as: Int64.self)
     let numbersColumn = batch.logSequenceNumbers ?? batch.eventTimes
     let numbers = numbersColumn.values(as: Int64.self)
     let hasNumbers = batch.logSequenceNumbers != nil
     let numbersHaveNulls = numbersColumn.nullCount > 0
-    let writesColumn = visibility == .ingested ? batch.writeTimes : nil
-    let writesOrEvents = writesColumn ?? batch.eventTimes
-    let writes = writesOrEvents.values(as: Int64.self)
-    let writesHaveNulls = (writesColumn?.nullCount ?? 0) > 0
-    let isStrict = bounds == .strict
-    let slotTimes = spine.slotTimes.span
-    var slots = best.mutableSpan
-    var keys = groups.mutableSpan
-    for row in found.indices {
-      let id = Int(found[row])
-      guard id >= 0 else { continue }
-      let eventTime = eventTimes[row]
-      if !keys[id].isSeen || eventTime < keys[id].oldestEventTime {
-        keys[id].isSeen = true
-        keys[id].oldestEventTime = eventTime
+    let rows = candidates.rows.span
+    let places = candidates.slots.span
+    let hasExpiries = !expiries.isEmpty
+    var own = expiries.mutableSpan
+    var first = 0
+    while first < rows.count {
+      let end = min(first + blockRows, rows.count)
+      prefetch(places, first..<end, best.span)
+      var slots = best.mutableSpan
+      for index in first..<end {
+        let row = Int(rows[index])
+        let slot = Int(places[index])
+        let eventTime = eventTimes[row]
+        guard eventTime >= slots[slot].eventTime else { continue }
+        let isNullNumber = !hasNumbers || (numbersHaveNulls && numbersColumn.isNull(row))
+        let isDeleted = isDeletedColumn.map { !$0.isNull(row) && $0.boolean(at: row) } ?? false
+        let candidate = Best(
+          eventTime: eventTime, logSequenceNumber: isNullNumber ? Int64.min : numbers[row],
+          source: origin.source,
+          rowAndFlag: (origin.rowAndFlag + UInt32(row)) | (isDeleted ? Best.deletedFlag : 0))
+        guard candidate.isNewer(than: slots[slot]) else { continue }
+        slots[slot] = candidate
+        if hasExpiries { own[slot] = batch.expiresAt?.time(at: row) ?? .max }
       }
-      if writesHaveNulls, writesOrEvents.isNull(row) { continue }
-      let visibleFrom = max(eventTime, writes[row])
-      var low = Int(keys[id].firstSlot)
-      let end = low + Int(keys[id].slotCount)
-      var count = end - low
-      while count > 0 {
-        let half = count >> 1
-        let time = slotTimes[low + half]
-        if time < visibleFrom || (isStrict && time == visibleFrom) {
-          low += half + 1
-          count -= half + 1
-        } else {
-          count = half
-        }
-      }
-      guard low < end, eventTime >= slots[low].eventTime else { continue }
-      let isNullNumber = !hasNumbers || (numbersHaveNulls && numbersColumn.isNull(row))
-      let isDeleted = batch.isDeleted.map { !$0.isNull(row) && $0.boolean(at: row) } ?? false
-      let candidate = Best(
-        eventTime: eventTime, logSequenceNumber: isNullNumber ? Int64.min : numbers[row],
-        source: origin.source,
-        rowAndFlag: (origin.rowAndFlag + UInt32(row)) | (isDeleted ? Best.deletedFlag : 0))
-      guard candidate.isNewer(than: slots[low]) else { continue }
-      slots[low] = candidate
-      if let expiryColumn, !expiryColumn.isNull(row) {
-        expiries[candidate.place] = expiryColumn.values(as: Int64.self)[row]
-      }
+      first = end
     }
   }
 
+  @inline(__always) private static func prefetch(
+    _ places: Span<Int32>, _ range: Range<Int>, _ best: Span<Best>
+  ) {
+    for index in range { Prefetch.element(Int(places[index]), of: best) }
+  }
+
   /// Carries each key's newest forward over its slots, applies tombstones and ttl, and answers.
-  public consuming func finish() -> PointInTimeResult {
+  ///
+  /// - Parameter hidesReasons: whether something was skipped that may hide reasons; then a null of which
+  ///   nothing was found is `.notRead`.
+  public consuming func finish(hidesReasons: Bool = false) -> PointInTimeResult {
     var outcomes = [PointInTimeResult.Outcome](repeating: .found, count: best.count)
-    for group in groups {
+    for key in 0..<spine.keyCount {
+      let slots = spine.slots(ofKey: key)
+      var isMet = hasUnplaced[key]
+      for slot in slots where best[slot].source >= 0 { isMet = true }
       var carried = Best()
-      let first = Int(group.firstSlot)
-      for slot in first..<(first + Int(group.slotCount)) {
-        if best[slot].source >= 0, best[slot].isNewer(than: carried) { carried = best[slot] }
+      var expiresAt = Int64.max
+      for slot in slots {
+        if best[slot].source >= 0, best[slot].isNewer(than: carried) {
+          carried = best[slot]
+          if !expiries.isEmpty { expiresAt = expiries[slot] }
+        }
         best[slot] = carried
-        outcomes[slot] = outcome(of: carried, group, at: spine.slotTimes[slot])
+        let isHidden = hidesReasons && carried.source < 0
+        outcomes[slot] =
+          isHidden
+          ? .notRead : outcome(carried, expiresAt, isMet, key, at: spine.slotTimes[slot])
       }
     }
     return PointInTimeResult(spine: spine, best: best, outcomes: outcomes)
   }
 
   private func outcome(
-    of best: Best, _ group: Spine.Group, at time: Int64
+    _ best: Best, _ expiresAt: Int64, _ isMet: Bool, _ key: Int, at time: Int64
   ) -> PointInTimeResult.Outcome {
     guard best.source >= 0 else {
-      guard group.isSeen else { return .neverWritten }
-      let isPast = group.oldestEventTime < time
-      let isNow = group.oldestEventTime == time && bounds == .inclusive
-      return isPast || isNow ? .late : .noneBefore
+      guard isMet else { return .neverWritten }
+      // Where rows are visible as soon as they are known, none can be known and not visible.
+      let isLate = !oldestKnown.isEmpty && rules.isBefore(oldestKnown[key], time)
+      return isLate ? .late : .noneBefore
     }
-    if best.rowAndFlag & Best.deletedFlag != 0 { return .deleted }
-    if !expiries.isEmpty, let expiresAt = expiries[best.place], expiresAt < time {
-      return .expired
-    }
-    guard let ttl = timeToLiveMicroseconds else { return .found }
-    // Below the least time there is nothing, so an overflow means that everything is young enough.
-    let (oldest, overflow) = time.subtractingReportingOverflow(ttl)
-    return overflow || best.eventTime >= oldest ? .found : .expired
+    if best.isDeleted { return .deleted }
+    if expiresAt < time { return .expired }
+    return best.eventTime >= JoinRules.oldest(rules.timeToLiveMicroseconds, at: time)
+      ? .found : .expired
   }
+}
+
+extension Column {
+  /// Whether any value of a boolean column is true; nulls may be taken for it.
+  fileprivate var hasTrue: Bool {
+    let values = buffers[0]
+    return Bitmap.countOnes(values.bytes, offset: offset, count: count) > 0
+  }
+
+  /// A time, nil for null.
+  fileprivate func time(at row: Int) -> Int64? { isNull(row) ? nil : values(as: Int64.self)[row] }
 }

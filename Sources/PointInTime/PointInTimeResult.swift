@@ -20,6 +20,9 @@ public struct PointInTimeResult: Sendable {
     case deleted
     /// The spine row has a null in its key or time.
     case nullKey
+    /// Nothing was found in what had to be read. What was not read has no value for it; it might tell
+    /// whether rows of the key are too old, too new, or not there.
+    case notRead
   }
 
   /// Where a winner is, and when and as which record it happened.
@@ -33,14 +36,10 @@ public struct PointInTimeResult: Sendable {
 
   private let spine: Spine
   private let best: [PointInTimeJoin.Best]
-  private let outcomes: [Outcome]
-  /// The sources that have winners, ascending.
-  public let sources: [Int32]
-  /// Where each source's winning rows begin in `rows`; one more than sources.
-  private let starts: [Int]
-  private let rows: [Int32]
-  /// Each slot's place in `rows`; -1 for none.
-  private let positions: [Int32]
+  private var outcomes: [Outcome]
+  private let places: WinnerPlaces
+  /// Each slot's place among the winners; -1 for none.
+  private var positions: [Int32]
 
   init(spine: Spine, best: [PointInTimeJoin.Best], outcomes: [Outcome]) {
     precondition(
@@ -49,56 +48,33 @@ public struct PointInTimeResult: Sendable {
     self.spine = spine
     self.best = best
     self.outcomes = outcomes
-    var packed: [UInt64] = []
-    for slot in best.indices where outcomes[slot] == .found {
-      packed.append(WordTable.pair(best[slot].source, Int32(best[slot].row)))
-    }
-    packed.sort()
-    var places = [UInt64]()
-    places.reserveCapacity(packed.count)
-    for place in packed where places.last != place { places.append(place) }
-    var sources: [Int32] = []
-    var starts: [Int] = []
-    for (index, place) in places.enumerated() {
-      let source = Int32(truncatingIfNeeded: place >> 32)
-      if sources.last != source {
-        sources.append(source)
-        starts.append(index)
-      }
-    }
-    self.sources = sources
-    self.starts = starts + [places.count]
-    rows = places.map { Int32(truncatingIfNeeded: $0) }
-    positions = Self.positions(best, outcomes, places)
+    let places = WinnerPlaces(best, outcomes)
+    positions = best.indices.map { outcomes[$0] == .found ? places.position(of: best[$0]) : -1 }
+    self.places = places
   }
 
-  private static func positions(
-    _ best: [PointInTimeJoin.Best], _ outcomes: [Outcome], _ places: [UInt64]
-  ) -> [Int32] {
-    var positions = [Int32](repeating: -1, count: best.count)
-    for slot in best.indices where outcomes[slot] == .found {
-      let wanted = WordTable.pair(best[slot].source, Int32(best[slot].row))
-      // A key's slots often share a winner.
-      if slot > 0, positions[slot - 1] >= 0, places[Int(positions[slot - 1])] == wanted {
-        positions[slot] = positions[slot - 1]
-        continue
-      }
-      var low = 0
-      var high = places.count
-      while low < high {
-        let middle = (low + high) / 2
-        if places[middle] < wanted { low = middle + 1 } else { high = middle }
-      }
-      positions[slot] = Int32(low)
-    }
-    return positions
-  }
+  /// The sources that have winners, ascending.
+  public var sources: [Int32] { places.sources }
 
   /// As many as the spine has, always.
   public var rowCount: Int { spine.rowCount }
 
   /// How many distinct feature rows won.
-  public var winnerCount: Int { rows.count }
+  public var winnerCount: Int { places.count }
+
+  /// How many rows have each outcome.
+  public var outcomeCounts: [Outcome: Int] {
+    var counts = [Int](repeating: 0, count: 256)
+    for slot in spine.slotOfRow {
+      let outcome = slot < 0 ? Outcome.nullKey : outcomes[Int(slot)]
+      counts[Int(outcome.rawValue)] += 1
+    }
+    var byOutcome: [Outcome: Int] = [:]
+    for (value, count) in counts.enumerated() where count > 0 {
+      if let outcome = Outcome(rawValue: UInt8(value)) { byOutcome[outcome] = count }
+    }
+    return byOutcome
+  }
 
   public func outcome(ofRow row: Int) -> Outcome {
     let slot = Int(spine.slotOfRow[row])
@@ -115,10 +91,7 @@ public struct PointInTimeResult: Sendable {
   }
 
   /// The rows of `source` that won, ascending, each once; empty when none did.
-  public func winningRows(of source: Int32) -> ArraySlice<Int32> {
-    guard let index = sources.firstIndex(of: source) else { return [] }
-    return rows[starts[index]..<starts[index + 1]]
-  }
+  public func winningRows(of source: Int32) -> [Int32] { places.rows(of: source) }
 
   /// Puts the winners' values of one feature behind one another, for `gather`.
   ///
@@ -130,7 +103,7 @@ public struct PointInTimeResult: Sendable {
       throw PointInTimeError(.shape, "\(taken.count) columns for \(sources.count) sources")
     }
     for index in taken.indices {
-      let expected = starts[index + 1] - starts[index]
+      let expected = places.count(ofSourceAt: index)
       guard taken[index].count == expected, taken[index].type == type else {
         throw PointInTimeError(
           .shape,
@@ -142,15 +115,12 @@ public struct PointInTimeResult: Sendable {
     do { return try Column.concatenate(taken) } catch { throw PointInTimeError(error) }
   }
 
-  /// One feature of a range of spine rows: the winner's value, or null.
+  /// Where among the winners the values of a range of spine rows are; -1 for null. What `gather` takes.
   ///
-  /// - Parameter winners: what `concatenate` gave.
-  public func gather(
-    _ winners: Column, rows range: Range<Int>
-  ) throws(PointInTimeError) -> Column {
-    guard winners.count == rows.count else {
-      throw PointInTimeError(.shape, "\(winners.count) values for \(rows.count) winners")
-    }
+  /// - Parameter timeToLiveMicroseconds: of the feature, where it is shorter than the join's.
+  public func winners(
+    ofRows range: Range<Int>, timeToLiveMicroseconds: Int64? = nil
+  ) -> [Int32] {
     precondition(range.lowerBound >= 0 && range.upperBound <= rowCount, "rows out of the spine")
     var taken: [Int32] = []
     taken.reserveCapacity(range.count)
@@ -158,20 +128,71 @@ public struct PointInTimeResult: Sendable {
       let slot = Int(spine.slotOfRow[row])
       taken.append(slot < 0 ? -1 : positions[slot])
     }
+    guard let ttl = timeToLiveMicroseconds else { return taken }
+    for row in range where taken[row - range.lowerBound] >= 0 {
+      let slot = Int(spine.slotOfRow[row])
+      if best[slot].eventTime < JoinRules.oldest(ttl, at: spine.slotTimes[slot]) {
+        taken[row - range.lowerBound] = -1
+      }
+    }
+    return taken
+  }
+
+  /// How many spine rows have a winner that was written after the row's own moment: late or backfilled.
+  ///
+  /// - Parameter writeTimes: the winners' write times, as `concatenate` gave them.
+  public func rowsWrittenLater(_ writeTimes: Column) throws(PointInTimeError) -> Int {
+    let isLater = try slotsWrittenLater(writeTimes)
+    return spine.slotOfRow.reduce(0) { $0 + ($1 >= 0 && isLater[Int($1)] ? 1 : 0) }
+  }
+
+  /// Takes their winners from these rows, which become `.late`. Returns how many they are.
+  public mutating func excludeWrittenLater(_ writeTimes: Column) throws(PointInTimeError) -> Int {
+    let isLater = try slotsWrittenLater(writeTimes)
+    for slot in isLater.indices where isLater[slot] {
+      positions[slot] = -1
+      outcomes[slot] = .late
+    }
+    return spine.slotOfRow.reduce(0) { $0 + ($1 >= 0 && isLater[Int($1)] ? 1 : 0) }
+  }
+
+  private func slotsWrittenLater(_ writeTimes: Column) throws(PointInTimeError) -> [Bool] {
+    try writeTimes.checkTime("the write time", rowCount: winnerCount)
+    let written = writeTimes.values(as: Int64.self)
+    var isLater = [Bool](repeating: false, count: best.count)
+    for slot in best.indices where positions[slot] >= 0 {
+      let place = Int(positions[slot])
+      isLater[slot] = !writeTimes.isNull(place) && written[place] > spine.slotTimes[slot]
+    }
+    return isLater
+  }
+
+  /// One feature of a range of spine rows: the winner's value, or null.
+  ///
+  /// - Parameters:
+  ///   - winners: what `concatenate` gave.
+  ///   - places: what `winners(ofRows:)` gave.
+  public func gather(_ winners: Column, at places: [Int32]) throws(PointInTimeError) -> Column {
+    guard winners.count == winnerCount else {
+      throw PointInTimeError(.shape, "\(winners.count) values for \(winnerCount) winners")
+    }
     let column: Column
-    do { column = try winners.take(taken) } catch { throw PointInTimeError(error) }
-    precondition(column.count == range.count, "a training set must have its spine's rows")
+    do { column = try winners.take(places) } catch { throw PointInTimeError(error) }
+    precondition(column.count == places.count, "a training set must have its spine's rows")
     return column
+  }
+
+  /// One feature of a range of spine rows.
+  public func gather(
+    _ winners: Column, rows range: Range<Int>
+  ) throws(PointInTimeError) -> Column {
+    try gather(winners, at: self.winners(ofRows: range))
   }
 
   /// One feature of every spine row.
   public func gather(_ winners: Column) throws(PointInTimeError) -> Column {
     try gather(winners, rows: 0..<rowCount)
   }
-}
-
-extension PointInTimeJoin.Best {
-  var row: Int { Int(rowAndFlag & ~Self.deletedFlag) }
 }
 
 extension PointInTimeError {

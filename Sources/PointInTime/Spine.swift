@@ -4,32 +4,24 @@ public import Columnar
 ///
 /// Each distinct (key, time) is one slot; a key's slots lie next to each other, ordered by time:
 ///
-///     groups   k0 ------------- k1 ------ k2 ...
+///     keys     k0 ------------- k1 ------ k2 ...
 ///     slots    t0 t1 t5         t2 t9     t3 ...      a row knows its slot, or -1
 ///
 /// A row with a null in its key or time has no slot; it stays, and gets nulls. Immutable once built,
-/// so several joins (one a feature group) may share one. Memory: 4 bytes a row, 8 bytes a slot and
-/// about 60 bytes a key.
+/// so several joins (one a feature group) and threads may share one. Memory: 4 bytes a row, 8 bytes a slot
+/// and about 40 bytes a key, of text its bytes besides.
 public struct Spine: Sendable {
-  /// A key's slots, and what the join has seen of the key.
-  struct Group: Sendable {
-    /// The oldest event time seen, visible or not; what tells "late" from "not yet".
-    var oldestEventTime = Int64.max
-    var firstSlot: Int32 = 0
-    var slotCount: Int32 = 0
-    var isSeen = false
-  }
-
   public let rowCount: Int
-  var interner: KeyInterner
-  let groups: [Group]
+  let interner: KeyInterner
+  /// Where each key's slots begin; one more than keys.
+  let firstSlots: [Int32]
   let slotTimes: [Int64]
   let slotOfRow: [Int32]
   /// The first and the last moment asked for; nil when no row has one.
   public let timeRange: ClosedRange<Int64>?
 
   public var slotCount: Int { slotTimes.count }
-  public var keyCount: Int { groups.count }
+  public var keyCount: Int { firstSlots.count - 1 }
 
   /// - Parameters:
   ///   - keys: the key's columns: boolean, int, long, string, binary, date, timestamp or fixed bytes.
@@ -47,7 +39,7 @@ public struct Spine: Sendable {
     self.rowCount = rowCount
     let built = Self.group(ids, times.values(as: Int64.self), keyCount: interner.keyCount)
     self.interner = interner
-    groups = built.groups
+    firstSlots = built.firstSlots
     slotTimes = built.slotTimes
     slotOfRow = built.slotOfRow
     if let first = slotTimes.min(), let last = slotTimes.max() {
@@ -57,27 +49,30 @@ public struct Spine: Sendable {
     }
   }
 
+  func slots(ofKey id: Int) -> Range<Int> { Int(firstSlots[id])..<Int(firstSlots[id + 1]) }
+
   /// Counts the rows of each key, lays them out by key, sorts each key's by time, and makes a slot of
   /// each distinct time.
   private static func group(
     _ ids: [Int32], _ times: Span<Int64>, keyCount: Int
-  ) -> (groups: [Group], slotTimes: [Int64], slotOfRow: [Int32]) {
-    var ends = [Int](repeating: 0, count: keyCount + 1)
+  ) -> (firstSlots: [Int32], slotTimes: [Int64], slotOfRow: [Int32]) {
+    var ends = [Int32](repeating: 0, count: keyCount + 1)
     for id in ids where id >= 0 { ends[Int(id) + 1] += 1 }
     for key in 0..<keyCount { ends[key + 1] += ends[key] }
     let starts = ends
-    var rows = [TimedRow](repeating: TimedRow(time: 0, row: 0), count: ends[keyCount])
+    var rows = [TimedRow](repeating: TimedRow(time: 0, row: 0), count: Int(ends[keyCount]))
     for row in ids.indices where ids[row] >= 0 {
       let id = Int(ids[row])
-      rows[ends[id]] = TimedRow(time: times[row], row: Int32(row))
+      rows[Int(ends[id])] = TimedRow(time: times[row], row: Int32(row))
       ends[id] += 1
     }
-    var groups: [Group] = []
-    groups.reserveCapacity(keyCount)
+    var firstSlots: [Int32] = [0]
+    firstSlots.reserveCapacity(keyCount + 1)
     var slotTimes: [Int64] = []
+    slotTimes.reserveCapacity(rows.count)
     var slotOfRow = [Int32](repeating: -1, count: ids.count)
     for key in 0..<keyCount {
-      let range = starts[key]..<starts[key + 1]
+      let range = Int(starts[key])..<Int(starts[key + 1])
       sortByTime(&rows, range)
       let firstSlot = slotTimes.count
       for place in range {
@@ -86,10 +81,9 @@ public struct Spine: Sendable {
         }
         slotOfRow[Int(rows[place].row)] = Int32(slotTimes.count - 1)
       }
-      groups.append(
-        Group(firstSlot: Int32(firstSlot), slotCount: Int32(slotTimes.count - firstSlot)))
+      firstSlots.append(Int32(slotTimes.count))
     }
-    return (groups, slotTimes, slotOfRow)
+    return (firstSlots, slotTimes, slotOfRow)
   }
 
   private struct TimedRow {

@@ -8,7 +8,7 @@ import Testing
   private func result() throws -> PointInTimeResult {
     let spine = try Spine(
       keys: [strings(["a", "none", "b", "b", nil])], times: longs([10, 10, 10, 10, 10]))
-    var join = try PointInTimeJoin(spine: spine)
+    var join = try PointInTimeJoin(spine: spine, rules: JoinRules())
     try join.consume(
       .init(keys: [strings(["x", "a", "x"])], eventTimes: longs([1, 5, 9])), source: 9)
     try join.consume(
@@ -51,7 +51,7 @@ import Testing
 
   @Test func nobodyWinningGivesAColumnOfNulls() throws {
     let spine = try Spine(keys: [longs([1, 2])], times: longs([5, 5]))
-    let join = try PointInTimeJoin(spine: spine)
+    let join = try PointInTimeJoin(spine: spine, rules: JoinRules())
     let result = join.finish()
     for type in [DataType.int64, .string, .boolean, .list(Field("element", .float32))] {
       let column = try result.gather(result.concatenate([], type: type))
@@ -61,8 +61,8 @@ import Testing
 
   @Test func anEmptySpineGivesEmptyColumns() throws {
     let spine = try Spine(keys: [longs([])], times: longs([]))
-    var join = try PointInTimeJoin(spine: spine)
-    let isNeeded = !join.canSkip(eventTimes: 0...1)
+    var join = try PointInTimeJoin(spine: spine, rules: JoinRules())
+    let isNeeded = join.canSkip(eventTimes: 0...1) == .no
     #expect(!isNeeded)
     try join.consume(.init(keys: [longs([1])], eventTimes: longs([4])), source: 0)
     let result = join.finish()

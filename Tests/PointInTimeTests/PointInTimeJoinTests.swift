@@ -9,9 +9,7 @@ import Testing
     at time: Int64, _ events: [Event], _ rules: Rules = Rules()
   ) throws -> (PointInTimeResult.Outcome, Int64?) {
     let spine = try Spine(keys: [strings(["k"])], times: longs([time]))
-    var join = try PointInTimeJoin(
-      spine: spine, timeToLiveMicroseconds: rules.ttl, visibility: rules.visibility,
-      bounds: rules.bounds)
+    var join = PointInTimeJoin(spine: spine, rules: try rules.forJoin())
     try join.consume(batch(events[...], .string), source: 0)
     let result = join.finish()
     return (result.outcome(ofRow: 0), result.winner(ofRow: 0)?.logSequenceNumber)
@@ -93,7 +91,7 @@ import Testing
 
   @Test func equalLabelsEachGetTheirRow() throws {
     let spine = try Spine(keys: [longs([1, 1, 1])], times: longs([5, 5, 5]))
-    var join = try PointInTimeJoin(spine: spine)
+    var join = try PointInTimeJoin(spine: spine, rules: JoinRules())
     try join.consume(.init(keys: [longs([1])], eventTimes: longs([4])), source: 7)
     let result = join.finish()
     #expect((0..<3).allSatisfy { result.winner(ofRow: $0)?.source == 7 })
@@ -102,7 +100,7 @@ import Testing
 
   @Test func textPartsNeverRunIntoEachOther() throws {
     let spine = try Spine(keys: [strings(["a"]), strings(["bc"])], times: longs([5]))
-    var join = try PointInTimeJoin(spine: spine)
+    var join = try PointInTimeJoin(spine: spine, rules: JoinRules())
     try join.consume(
       .init(keys: [strings(["ab"]), strings(["c"])], eventTimes: longs([4])), source: 0)
     let result = join.finish()
@@ -113,7 +111,7 @@ import Testing
     var narrow = FixedWidthBuilder<Int32>(.int32, zero: 0)
     narrow.append(-3)
     let spine = try Spine(keys: [longs([-3])], times: longs([5]))
-    var join = try PointInTimeJoin(spine: spine)
+    var join = try PointInTimeJoin(spine: spine, rules: JoinRules())
     try join.consume(.init(keys: [narrow.finish()], eventTimes: longs([4])), source: 0)
     let result = join.finish()
     #expect(result.outcome(ofRow: 0) == .found)
@@ -121,7 +119,7 @@ import Testing
 
   @Test func slicesOfColumnsAreReadFromTheirOwnStart() throws {
     let spine = try Spine(keys: [strings(["b", "c", "d"]).slice(1..<3)], times: longs([5, 6]))
-    var join = try PointInTimeJoin(spine: spine)
+    var join = try PointInTimeJoin(spine: spine, rules: JoinRules())
     try join.consume(
       .init(
         keys: [strings(["x", "y", "d"]).slice(2..<3)], eventTimes: longs([9, 4]).slice(1..<2)),
@@ -133,7 +131,7 @@ import Testing
 
   @Test func keysOfAnotherTypeAreRefused() throws {
     let spine = try Spine(keys: [strings(["1"])], times: longs([5]))
-    var join = try PointInTimeJoin(spine: spine)
+    var join = try PointInTimeJoin(spine: spine, rules: JoinRules())
     #expect(throws: PointInTimeError.self) {
       try join.consume(.init(keys: [longs([1])], eventTimes: longs([4])), source: 0)
     }
@@ -144,23 +142,31 @@ import Testing
 
   @Test func ingestedVisibilityNeedsWriteTimes() throws {
     let spine = try Spine(keys: [longs([1])], times: longs([5]))
-    var join = try PointInTimeJoin(spine: spine, visibility: .ingested)
+    var join = try PointInTimeJoin(spine: spine, rules: JoinRules(visibility: .ingested))
     #expect(throws: PointInTimeError.self) {
       try join.consume(.init(keys: [longs([1])], eventTimes: longs([4])), source: 0)
     }
   }
 
-  @Test func aNegativeTimeToLiveIsRefused() throws {
-    let spine = try Spine(keys: [longs([1])], times: longs([5]))
-    #expect(throws: PointInTimeError.self) {
-      _ = try PointInTimeJoin(spine: spine, timeToLiveMicroseconds: -1)
-    }
+  @Test func negativeLengthsOfTimeAreRefused() throws {
+    #expect(throws: PointInTimeError.self) { _ = try JoinRules(timeToLiveMicroseconds: -1) }
+    #expect(throws: PointInTimeError.self) { _ = try JoinRules(offsetMicroseconds: -1) }
+  }
+
+  @Test func anOffsetDelaysWhatIsKnownAndNotItsAge() throws {
+    let events = [event(5, 1), event(8, 2)]
+    #expect(try outcome(at: 9, events, Rules(offset: 2)).1 == 1)
+    #expect(try outcome(at: 10, events, Rules(offset: 2)).1 == 2)
+    #expect(try outcome(at: 6, events, Rules(offset: 2)).0 == .noneBefore)
+    // Known since 7, and five old.
+    #expect(try outcome(at: 10, [event(5, 1)], Rules(ttl: 5, offset: 2)).0 == .found)
+    #expect(try outcome(at: 11, [event(5, 1)], Rules(ttl: 5, offset: 2)).0 == .expired)
   }
 
   @Test func manyKeysGrowTheTables() throws {
     let keys = (0..<20_000).map { Int64($0) &* 0x10_0000_0001 }
     let spine = try Spine(keys: [longs(keys)], times: longs(keys.map { _ in 5 }))
-    var join = try PointInTimeJoin(spine: spine)
+    var join = try PointInTimeJoin(spine: spine, rules: JoinRules())
     try join.consume(
       .init(keys: [longs(keys.reversed())], eventTimes: longs(keys.map { _ in 4 })), source: 0)
     let result = join.finish()
@@ -171,7 +177,7 @@ import Testing
     var random = SeededGenerator(seed: UInt64(3))
     let times = (0..<1000).map { _ in Int64.random(in: 0..<500, using: &random) }
     let spine = try Spine(keys: [longs(times.map { _ in 1 })], times: longs(times))
-    var join = try PointInTimeJoin(spine: spine)
+    var join = try PointInTimeJoin(spine: spine, rules: JoinRules())
     let events = (0..<500).map { Int64($0) }
     try join.consume(
       .init(keys: [longs(events.map { _ in 1 })], eventTimes: longs(events)), source: 0)

@@ -18,8 +18,15 @@ struct Moment {
 
 struct Rules {
   var ttl: Int64?
-  var visibility: PointInTimeJoin.Visibility = .event
-  var bounds: PointInTimeJoin.Bounds = .inclusive
+  var visibility: JoinRules.Visibility = .event
+  var bounds: JoinRules.Bounds = .inclusive
+  var offset: Int64 = 0
+
+  func forJoin() throws -> JoinRules {
+    try JoinRules(
+      timeToLiveMicroseconds: ttl, visibility: visibility, bounds: bounds,
+      offsetMicroseconds: offset)
+  }
 }
 
 /// The definition, written as nested loops over all rows, in wide integers: nothing shared with the
@@ -28,8 +35,8 @@ func slowAnswer(
   _ moment: Moment, _ events: [Event], _ rules: Rules
 ) -> (outcome: PointInTimeResult.Outcome, winner: Int?) {
   guard let time = moment.time, !moment.key.contains(nil) else { return (.nullKey, nil) }
-  func isBefore(_ instant: Int64) -> Bool {
-    rules.bounds == .inclusive ? instant <= time : instant < time
+  func isBefore(_ instant: Int128) -> Bool {
+    rules.bounds == .inclusive ? instant <= Int128(time) : instant < Int128(time)
   }
   var isWritten = false
   var isPast = false
@@ -37,10 +44,12 @@ func slowAnswer(
   for (index, event) in events.enumerated() {
     guard event.key == moment.key, let eventTime = event.eventTime else { continue }
     isWritten = true
-    guard isBefore(eventTime) else { continue }
+    guard isBefore(Int128(eventTime) + Int128(rules.offset)),
+      Int128(eventTime) + Int128(rules.offset) <= Int128(Int64.max)
+    else { continue }
     isPast = true
     if rules.visibility == .ingested {
-      guard let writeTime = event.writeTime, isBefore(writeTime) else { continue }
+      guard let writeTime = event.writeTime, isBefore(Int128(writeTime)) else { continue }
     }
     if let other = winner, let otherTime = events[other].eventTime,
       (eventTime, event.number) < (otherTime, events[other].number)

@@ -11,15 +11,19 @@ extension GroupExtraction {
     /// Which version of the table is read. Nil when there is none: the table is younger than what was asked
     /// for. Then no file is read, and every row's outcome is "never written".
     var version: TableScan.Version?
-    var visibility = PointInTimeJoin.Visibility.event
+    var visibility = JoinRules.Visibility.event
     /// Whether a record that becomes visible at t itself counts.
-    var bounds = PointInTimeJoin.Bounds.inclusive
+    var bounds = JoinRules.Bounds.inclusive
     /// A record becomes visible this long after its event: event time + delay <= t, or < t with strict bounds.
     /// Not negative. The ttl goes by the event time all the same.
     var dataDelayMicroseconds: Int64 = 0
     /// A row whose record was written after t gets null, and counts as late: no older record takes the winner's
     /// place. (With `.ingested` an older one does, and nothing is late in this sense.)
     var excludesLate = false
+
+    /// Whether all of the table is read for its keys, so that the reason of every null is known. Otherwise what
+    /// can change no value is not read of large tables, and a null that depends on it is `.notRead`.
+    var findsReasons = false
 
     init(version: TableScan.Version?) { self.version = version }
   }

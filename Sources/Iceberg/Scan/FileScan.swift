@@ -36,7 +36,8 @@ public final class FileScan {
     wanted = try scan.schema().fields
     let tableSchema = try scan.tableSchema()
     let expression = try BoundExpression(scan.filter, schema: tableSchema)
-    filter = expression == .constant(true) ? nil : RowFilter(expression: expression)
+    let residual = scan.appliesResidual ? expression : .constant(true)
+    filter = residual == .constant(true) ? nil : RowFilter(expression: residual)
     schema = Schema(wanted.map(\.columnarField))
     let file = task.dataFile
     do {
@@ -50,7 +51,7 @@ public final class FileScan {
       let reader = try ParquetReader(
         file: try scan.table.io.open(file.path), options: scan.readerOptions)
       try FileNameMark.check(try reader.metadata(FileNameMark.key), at: file.path)
-      let fields = try FileScan.fields(wanted, expression, tableSchema, deleted)
+      let fields = try FileScan.fields(wanted, residual, tableSchema, deleted)
       let columns = try NameMapping.apply(scan.table.properties, to: reader.schema)
       try FileScan.check(reader.rowCount, columns, fields, against: file)
       projection = try ColumnProjection(

@@ -24,6 +24,9 @@ public struct TableScan: Sendable {
   public var columns: [String]?
   /// Only rows for which this is true are returned.
   public var filter = FilterExpression.alwaysTrue
+  /// Whether the filter is applied to rows, too. Otherwise it only chooses files and row groups, and all rows of
+  /// these are returned: the same ones whatever the columns.
+  public var appliesResidual = true
   /// Whether planned files come with the statistics of columns that the filter does not look at. They
   /// are most of a manifest.
   public var includesStatistics = false

@@ -1,108 +1,8 @@
-/// 64-bit words to dense ids, by open addressing: one cache line a probe, no allocation a row.
-///
-/// The multiplier is random, so that nobody can prepare keys that all meet in one place.
-struct WordTable: Sendable {
-  private struct Entry {
-    var word: UInt64
-    /// -1 where the place is free.
-    var id: Int32
-  }
-
-  private var entries: [Entry]
-  private var mask: Int
-  private let multiplier = UInt64.random(in: .min ... .max) | 1
-  private(set) var count = 0
-
-  init() {
-    entries = Array(repeating: Entry(word: 0, id: -1), count: 16)
-    mask = 15
-  }
-
-  @inline(__always) private static func place(_ word: UInt64, _ multiplier: UInt64) -> Int {
-    let product = (word ^ 0x9E37_79B9_7F4A_7C15).multipliedFullWidth(by: multiplier)
-    return Int(truncatingIfNeeded: product.high ^ product.low)
-  }
-
-  /// The word's id, a new one when it is new.
-  mutating func intern(_ word: UInt64) -> Int32 {
-    if (count + 1) * 2 > entries.count { grow() }
-    var place = Self.place(word, multiplier) & mask
-    while entries[place].id >= 0 {
-      if entries[place].word == word { return entries[place].id }
-      place = (place + 1) & mask
-    }
-    let id = Int32(count)
-    entries[place] = Entry(word: word, id: id)
-    count += 1
-    return id
-  }
-
-  private mutating func grow() {
-    let old = entries
-    entries = Array(repeating: Entry(word: 0, id: -1), count: old.count * 2)
-    mask = entries.count - 1
-    for entry in old where entry.id >= 0 {
-      var place = Self.place(entry.word, multiplier) & mask
-      while entries[place].id >= 0 { place = (place + 1) & mask }
-      entries[place] = entry
-    }
-  }
-
-  /// The ids of many integers; -1 for those that are not here.
-  func find<Integer: FixedWidthInteger & BitwiseCopyable>(
-    _ values: Span<Integer>, into ids: inout MutableSpan<Int32>
-  ) {
-    let entries = entries.span
-    let mask = mask
-    let multiplier = multiplier
-    for row in values.indices {
-      let word = UInt64(truncatingIfNeeded: values[row])
-      var place = Self.place(word, multiplier) & mask
-      var found: Int32 = -1
-      while true {
-        let entry = entries[place]
-        if entry.id < 0 { break }
-        if entry.word == word {
-          found = entry.id
-          break
-        }
-        place = (place + 1) & mask
-      }
-      ids[row] = found
-    }
-  }
-
-  /// Replaces each pair of ids by the pair's id; -1 where either part or the pair is not here.
-  func findPairs(_ second: Span<Int32>, into ids: inout MutableSpan<Int32>) {
-    for row in second.indices {
-      guard ids[row] >= 0, second[row] >= 0 else {
-        ids[row] = -1
-        continue
-      }
-      ids[row] = find(Self.pair(ids[row], second[row]))
-    }
-  }
-
-  @inline(__always) func find(_ word: UInt64) -> Int32 {
-    var place = Self.place(word, multiplier) & mask
-    while entries[place].id >= 0 {
-      if entries[place].word == word { return entries[place].id }
-      place = (place + 1) & mask
-    }
-    return -1
-  }
-
-  static func pair(_ first: Int32, _ second: Int32) -> UInt64 {
-    UInt64(UInt32(bitPattern: first)) << 32 | UInt64(UInt32(bitPattern: second))
-  }
-
-  /// All words, in no order.
-  var words: [UInt64] { entries.compactMap { $0.id >= 0 ? $0.word : nil } }
-}
+import Storage
 
 /// Byte strings to dense ids, by open addressing; the bytes of all lie in one array.
 package struct BytesTable: Sendable {
-  private struct Entry {
+  private struct Entry: BitwiseCopyable {
     var hash: UInt32
     /// -1 where the place is free.
     var id: Int32
@@ -176,7 +76,7 @@ package struct BytesTable: Sendable {
     }
     let id = Int32(count)
     entries[place] = Entry(hash: tag, id: id)
-    for offset in 0..<value.byteCount { bytes.append(value.byte(offset)) }
+    unsafe value.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
     ends.append(bytes.count)
     return id
   }
@@ -190,6 +90,53 @@ package struct BytesTable: Sendable {
       var place = Int(entry.hash) & mask
       while entries[place].id >= 0 { place = (place + 1) & mask }
       entries[place] = entry
+    }
+  }
+
+  /// Values looked up at once: while the memory of one is fetched, the hashes of others are computed.
+  private static let blockRows = 128
+
+  /// The ids of many values; -1 for those that are not here.
+  ///
+  /// - Parameters:
+  ///   - offsets: where each value begins in `values`, and the end of the last.
+  func find(_ offsets: Span<Int32>, of values: RawSpan, into ids: inout MutableSpan<Int32>) {
+    let entries = entries.span
+    let ends = ends.span
+    let bytes = bytes.span
+    var hashes = [UInt64](repeating: 0, count: Self.blockRows)
+    var first = 0
+    while first + 1 < offsets.count {
+      let last = min(first + Self.blockRows, offsets.count - 1)
+      for row in first..<last {
+        let hash = hash(values.extracting(Int(offsets[row])..<Int(offsets[row + 1])))
+        Prefetch.element(Int(truncatingIfNeeded: hash) & mask, of: entries)
+        hashes[row - first] = hash
+      }
+      for row in first..<last {
+        ids[row] = probe(hashes[row - first], entries)
+        if ids[row] >= 0 { Prefetch.element(Int(ids[row]), of: ends) }
+      }
+      for row in first..<last where ids[row] >= 0 {
+        Prefetch.element(ends[Int(ids[row])], of: bytes)
+      }
+      for row in first..<last where ids[row] >= 0 {
+        let value = values.extracting(Int(offsets[row])..<Int(offsets[row + 1]))
+        // Two values of one tag: the first that was met is not the one.
+        if !equals(ids[row], value) { ids[row] = find(value) }
+      }
+      first = last
+    }
+  }
+
+  /// The first value on the way that has the hash's tag; -1 when there is none.
+  private func probe(_ hash: UInt64, _ entries: Span<Entry>) -> Int32 {
+    var place = Int(truncatingIfNeeded: hash) & mask
+    let tag = UInt32(truncatingIfNeeded: hash)
+    while true {
+      let entry = entries[place]
+      if entry.id < 0 || entry.hash == tag { return entry.id }
+      place = (place + 1) & mask
     }
   }
 

@@ -1,0 +1,275 @@
+internal import Columnar
+internal import FeatureModel
+internal import Iceberg
+internal import PointInTime
+internal import Storage
+
+/// The rows of one group that may count for a spine, read by all processors: a unit of the scan at a time, which is
+/// a file, some of its row groups, or many small files. A row is named by its unit and its number in it, which is
+/// the same whatever columns are read.
+struct GroupScan: Sendable {
+  let group: FeatureGroup
+  let rules: JoinRules
+  /// Chooses files and row groups, and the columns that decide who wins.
+  let scan: TableScan
+  let snapshotID: Int64?
+  let fileCount: Int
+  private let units: [Unit]
+  /// Whether planning left files out.
+  private let isPruned: Bool
+  let names: Set<String>
+
+  private struct Unit: Sendable {
+    var unit: ScanUnit
+    /// nil where a file says nothing of its event times.
+    var eventTimes: ClosedRange<Int64>?
+  }
+
+  /// Tables up to this size are read wholly, so that the reason of every null is known.
+  static let smallTableBytes: Int64 = 64 << 20
+
+  /// - Parameter version: nil for a table that was not there yet, of which nothing is read.
+  init(
+    _ group: FeatureGroup, _ table: Table, version: TableScan.Version?, spine: Spine,
+    rules: JoinRules, smallTableBytes: Int64 = smallTableBytes
+  ) throws {
+    self.group = group
+    self.rules = rules
+    var scan = table.newScan()
+    if let version { scan.version = version }
+    scan.includesStatistics = true
+    scan.concurrentFileCount = Processors.count
+    scan.appliesResidual = false
+    names = Set(try scan.schema().fields.map(\.name))
+    let snapshot = version == nil ? nil : try scan.snapshot()
+    snapshotID = snapshot?.snapshotID
+    let size = snapshot?.summary["total-files-size"].flatMap { Int64($0) } ?? .max
+    if size > smallTableBytes { scan.filter = Self.filter(group, spine, rules) }
+    scan.columns =
+      group.recordIdentifiers.map(\.name) + [
+        group.eventTimeName, OfflineTables.lsn, OfflineTables.isDeleted,
+      ]
+    if rules.visibility == .ingested { scan.columns?.append(OfflineTables.writeTime) }
+    if group.hasExpiryColumn, names.contains(OfflineTables.expiresAt) {
+      scan.columns?.append(OfflineTables.expiresAt)
+    }
+    self.scan = scan
+    guard snapshot != nil else {
+      (units, isPruned, fileCount) = ([], false, 0)
+      return
+    }
+    let plan = try scan.planFiles()
+    isPruned = plan.skippedFileCount > 0 || plan.skippedManifestCount > 0
+    fileCount = plan.tasks.count
+    let id = try scan.schema().field(named: group.eventTimeName)?.id
+    let tasks = try plan.tasks.map { ($0, try Self.eventTimes(of: $0.dataFile, id)) }
+    // Newest events first, so that older files can be skipped once every moment has a newer value. Those of
+    // which nothing is known come before.
+    let ordered = tasks.sorted { ($0.1?.upperBound ?? .max) > ($1.1?.upperBound ?? .max) }
+    units = try scan.units(ordered.map(\.0)).map { unit in
+      var range: ClosedRange<Int64>?
+      for (index, task) in unit.tasks.enumerated() {
+        guard let own = try Self.eventTimes(of: task.dataFile, id) else {
+          range = nil
+          break
+        }
+        range =
+          index == 0
+          ? own
+          : range.map { min($0.lowerBound, own.lowerBound)...max($0.upperBound, own.upperBound) }
+      }
+      return Unit(unit: unit, eventTimes: range)
+    }
+  }
+
+  /// What no row outside of can count for the spine.
+  private static func filter(
+    _ group: FeatureGroup, _ spine: Spine, _ rules: JoinRules
+  ) -> FilterExpression {
+    guard let times = spine.eventTimes(rules) else { return .alwaysFalse }
+    var conditions: [FilterExpression] = [
+      .comparison(group.eventTimeName, .lessOrEqual, .timestamptz(times.upperBound))
+    ]
+    if times.lowerBound > .min {
+      conditions.append(
+        .comparison(group.eventTimeName, .greaterOrEqual, .timestamptz(times.lowerBound)))
+    }
+    return .and(conditions + keyConditions(group.recordIdentifiers[0], spine))
+  }
+
+  /// So many keys are looked for one by one, by bounds and bloom filters; of more only the range counts.
+  private static let mostKeys = 2000
+
+  private static func keyConditions(_ key: Feature, _ spine: Spine) -> [FilterExpression] {
+    guard let first = spine.firstKeys(atMost: mostKeys) else { return [] }
+    let values: [Literal]
+    switch (first.keys, key.type) {
+    case (.integers(let keys), .int), (.integers(let keys), .long):
+      values = keys.map { .long($0) }
+    case (.integers(let keys), .timestamp): values = keys.map { .timestamptz($0) }
+    case (.bytes(let keys), .string):
+      values = keys.map { .string(String(decoding: $0, as: UTF8.self)) }
+    default: return []
+    }
+    guard let least = values.first, let greatest = values.last else { return [] }
+    let range: [FilterExpression] = [
+      .comparison(key.name, .greaterOrEqual, least), .comparison(key.name, .lessOrEqual, greatest),
+    ]
+    return first.areAll ? range + [.isIn(key.name, values)] : range
+  }
+
+  private static func eventTimes(
+    of file: DataFile, _ id: Int32?
+  ) throws(IcebergError) -> ClosedRange<Int64>? {
+    func bound(_ bounds: [Int32: [UInt8]]) throws(IcebergError) -> Int64? {
+      guard let id, let bytes = bounds[id],
+        case .timestamptz(let value) = try Literal(boundBytes: bytes, type: .timestamptz)
+      else { return nil }
+      return value
+    }
+    guard let low = try bound(file.lowerBounds), let high = try bound(file.upperBounds),
+      low <= high
+    else { return nil }
+    return low...high
+  }
+
+  // MARK: First pass: who wins
+
+  /// What the threads of the first pass share.
+  fileprivate struct Shared {
+    /// nil once it has answered.
+    var join: PointInTimeJoin?
+    var hidesReasons: Bool
+    var skippedFiles = 0
+    var doneBytes: Int64 = 0
+  }
+
+  private struct KeyReader {
+    let rows: ScanUnitReader
+    var candidates: JoinCandidates
+  }
+
+  /// Finds the rows that win.
+  ///
+  /// - Parameter progress: is given bytes of files that were dealt with.
+  func winners(
+    for spine: Spine, _ report: inout TrainingSetReport.Group, _ progress: (Int64) -> Void
+  ) throws -> PointInTimeResult {
+    let shared = Lock(
+      Shared(join: PointInTimeJoin(spine: spine, rules: rules), hidesReasons: isPruned))
+    let (units, scan, rules) = (units, scan, rules)
+    let keyCount = group.recordIdentifiers.count
+    let hasExpiry = scan.columns?.last == OfflineTables.expiresAt
+    try Parallel.forEach(
+      units.count,
+      makeWorker: {
+        KeyReader(
+          rows: ScanUnitReader(scan), candidates: JoinCandidates(spine: spine, rules: rules))
+      }, tick: { progress(shared.withLock { $0.takeDone() }) }
+    ) { reader, index in
+      let unit = units[index]
+      let skipping = shared.withLock { $0.skip(unit.eventTimes, unit.unit) }
+      guard skipping == .no else { return }
+      let skippedBefore = reader.rows.skippedRowGroupCount
+      var firstRow = 0
+      try reader.rows.read(unit.unit) { batch in
+        let columns = batch.columns
+        let keys = PointInTimeJoin.Batch(
+          keys: Array(columns[..<keyCount]), eventTimes: columns[keyCount],
+          logSequenceNumbers: columns[keyCount + 1], isDeleted: columns[keyCount + 2],
+          writeTimes: rules.visibility == .ingested ? columns[keyCount + 3] : nil,
+          expiresAt: hasExpiry ? columns[columns.count - 1] : nil)
+        try reader.candidates.find(keys)
+        let candidates = reader.candidates
+        try shared.withLock { state in
+          try state.join?.apply(candidates, of: keys, source: Int32(index), firstRow: firstRow)
+        }
+        firstRow += batch.rowCount
+      }
+      let hasSkipped = reader.rows.skippedRowGroupCount > skippedBefore
+      shared.withLock { state in
+        state.doneBytes += unit.unit.sizeBytes
+        if hasSkipped { state.hidesReasons = true }
+      }
+    }
+    progress(shared.withLock { $0.takeDone() })
+    return shared.withLock { state in
+      report.filesSkipped = state.skippedFiles
+      report.filesRead = fileCount - state.skippedFiles
+      let join = state.join ?? PointInTimeJoin(spine: spine, rules: rules)
+      state.join = nil
+      return join.finish(hidesReasons: state.hidesReasons)
+    }
+  }
+
+  // MARK: Second pass: what they say
+
+  /// The winners' values of some columns, as `PointInTimeResult.gather` takes them. Columns that the table's
+  /// version does not have yet are left out.
+  func values(
+    of result: PointInTimeResult, _ columns: [(name: String, type: DataType)]
+  ) throws -> [String: Column] {
+    let wanted = columns.filter { names.contains($0.name) }
+    guard !wanted.isEmpty else { return [:] }
+    var scan = scan
+    scan.columns = wanted.map(\.name)
+    let (units, reading, sources) = (units, scan, result.sources)
+    let taken = Lock([[Column]](repeating: [], count: sources.count))
+    try Parallel.forEach(sources.count, makeWorker: { ScanUnitReader(reading) }) { reader, index in
+      let columns = try Self.rows(
+        result.winningRows(of: sources[index]), units[Int(sources[index])].unit, reader)
+      taken.withLock { $0[index] = columns }
+    }
+    var parts = taken.withLock { $0 }
+    taken.withLock { $0 = [] }
+    var values: [String: Column] = [:]
+    for (place, column) in wanted.enumerated().reversed() {
+      let own = parts.indices.map { parts[$0].removeLast() }
+      precondition(parts.allSatisfy { $0.count == place }, "a source has a part of every column")
+      values[column.name] = try result.concatenate(own, type: own.first?.type ?? column.type)
+    }
+    return values
+  }
+
+  /// Some rows of a unit, ascending, as columns.
+  private static func rows(
+    _ rows: [Int32], _ unit: ScanUnit, _ reader: ScanUnitReader
+  ) throws -> [Column] {
+    var parts: [RecordBatch] = []
+    var next = rows.startIndex
+    var firstRow = 0
+    try reader.read(unit) { batch in
+      let end = firstRow + batch.rowCount
+      var indices: [Int] = []
+      while next < rows.endIndex, Int(rows[next]) < end {
+        indices.append(Int(rows[next]) - firstRow)
+        next += 1
+      }
+      firstRow = end
+      if !indices.isEmpty { parts.append(try batch.take(indices)) }
+    }
+    guard next == rows.endIndex, let schema = parts.first?.schema else {
+      throw FeatureStoreError(
+        .corrupt, "'\(unit.tasks[0].dataFile.path)' has fewer rows than a moment ago")
+    }
+    if parts.count == 1 { return parts[0].columns }
+    return try RecordBatch.concatenate(parts, schema: schema).columns
+  }
+}
+
+extension GroupScan.Shared {
+  /// Whether a unit need not be read; then it is dealt with.
+  mutating func skip(_ eventTimes: ClosedRange<Int64>?, _ unit: ScanUnit) -> Skipping {
+    guard let eventTimes, let skipping = join?.canSkip(eventTimes: eventTimes), skipping != .no
+    else { return .no }
+    if skipping == .hidesReasons { hidesReasons = true }
+    skippedFiles += unit.tasks.count
+    doneBytes += unit.sizeBytes
+    return skipping
+  }
+
+  mutating func takeDone() -> Int64 {
+    defer { doneBytes = 0 }
+    return doneBytes
+  }
+}

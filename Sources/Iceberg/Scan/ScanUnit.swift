@@ -1,0 +1,150 @@
+public import Columnar
+import FileFormats
+
+/// What one thread decodes at a time: a file, some of its row groups, or small files that together make a batch.
+public struct ScanUnit: Sendable {
+  /// In the order in which their rows come.
+  public let tasks: [FileScanTask]
+  /// Small files, to be read whole and coalesced where that is possible.
+  let areSmall: Bool
+  /// Which part of the one file.
+  let part: FileScan.Part
+
+  /// Bytes of the files, or of the part of the file.
+  public var sizeBytes: Int64 {
+    tasks.reduce(0) { $0 + $1.dataFile.fileSizeInBytes } / Int64(part.count)
+  }
+}
+
+extension TableScan {
+  /// Up to this size a file is read at once.
+  private static let smallFileBytes: Int64 = 1 << 20
+  /// What small files make one batch.
+  private static let batchBytes: Int64 = 8 << 20
+  private static let batchRows: Int64 = 65_536
+
+  /// Cuts files into units. All rows of a file, or of a part of it, are in one unit, in their order.
+  ///
+  /// - Parameter splitsFiles: whether a large file is cut into parts of at least 1 MiB, between row groups.
+  public func units(_ tasks: [FileScanTask], splitsFiles: Bool = true) -> [ScanUnit] {
+    var units: [ScanUnit] = []
+    var open: [FileScanTask] = []
+    var (bytes, rows): (Int64, Int64) = (0, 0)
+    func close() {
+      if !open.isEmpty { units.append(ScanUnit(tasks: open, areSmall: true, part: .whole)) }
+      open = []
+      (bytes, rows) = (0, 0)
+    }
+    for task in tasks {
+      let file = task.dataFile
+      guard task.deletes.isEmpty, file.format == .parquet, file.keyMetadata == nil,
+        (0...Self.smallFileBytes).contains(file.fileSizeInBytes), file.recordCount <= Self.batchRows
+      else {
+        close()
+        let parts = splitsFiles ? Self.partCount(file) : 1
+        for index in 0..<parts {
+          let part = FileScan.Part(index: index, count: parts)
+          units.append(ScanUnit(tasks: [task], areSmall: false, part: part))
+        }
+        continue
+      }
+      if bytes + file.fileSizeInBytes > Self.batchBytes
+        || rows + file.recordCount > Self.batchRows
+      {
+        close()
+      }
+      open.append(task)
+      bytes += file.fileSizeInBytes
+      rows += file.recordCount
+    }
+    close()
+    return units
+  }
+
+  private static func partCount(_ file: DataFile) -> Int {
+    max(1, min(file.splitOffsets.count, Int(clamping: file.fileSizeInBytes >> 20)))
+  }
+}
+
+/// Reads units of a scan, one after the other; for one thread. Memory is that of a batch, or of small files that
+/// make one.
+public final class ScanUnitReader {
+  private let scan: TableScan
+  private var coalescer: CoalescingParquetReader?
+  /// Whether row groups were left out by the filter so far.
+  public private(set) var skippedRowGroupCount = 0
+
+  public init(_ scan: TableScan) { self.scan = scan }
+
+  /// Gives the rows to `body`, batch by batch.
+  ///
+  /// - Returns: how many rows of each file there were in the unit.
+  @discardableResult
+  public func read(
+    _ unit: ScanUnit, _ body: (RecordBatch) throws -> Void
+  ) throws -> [(task: FileScanTask, rowCount: Int64)] {
+    guard unit.areSmall, let reader = try openCoalescer() else {
+      var counts: [(task: FileScanTask, rowCount: Int64)] = []
+      for task in unit.tasks { counts.append((task, try readRows(task, unit.part, body))) }
+      return counts
+    }
+    // Of files that could not be coalesced.
+    var counts: [String: Int64] = [:]
+    for task in unit.tasks where try !add(task, to: reader) {
+      // The file may only differ from those before it, whose rows come first in any case.
+      if reader.rowCount > 0 {
+        try body(try take(reader))
+        if try add(task, to: reader) { continue }
+      }
+      counts[task.dataFile.path] = try readRows(task, .whole, body)
+    }
+    if reader.rowCount > 0 { try body(try take(reader)) }
+    return unit.tasks.map { ($0, counts[$0.dataFile.path] ?? $0.dataFile.recordCount) }
+  }
+
+  /// nil where the columns, or a filter of rows, do not allow for it.
+  private func openCoalescer() throws(IcebergError) -> CoalescingParquetReader? {
+    if let coalescer { return coalescer }
+    let schema = try scan.schema()
+    let columns = Schema(schema.fields.map(\.columnarField))
+    guard scan.filter == .alwaysTrue || !scan.appliesResidual,
+      CoalescingParquetReader.reads(columns),
+      schema.fields.allSatisfy({ MetadataColumn(rawValue: $0.id) == nil })
+    else { return nil }
+    do {
+      coalescer = try CoalescingParquetReader(schema: columns, options: scan.readerOptions)
+    } catch { throw IcebergError(error) }
+    return coalescer
+  }
+
+  private func add(
+    _ task: FileScanTask, to reader: CoalescingParquetReader
+  ) throws(IcebergError) -> Bool {
+    let file = task.dataFile
+    do throws(IcebergError) {
+      let bytes = try scan.table.io.readAll(file.path)
+      do {
+        return try reader.add(
+          bytes, path: file.path, rowCount: file.recordCount,
+          metadata: FileNameMark.entry(file.path))
+      } catch { throw IcebergError(error) }
+    } catch { throw error.adding("file", file.path) }
+  }
+
+  private func take(_ reader: CoalescingParquetReader) throws(IcebergError) -> RecordBatch {
+    do { return try reader.take() } catch { throw IcebergError(error) }
+  }
+
+  private func readRows(
+    _ task: FileScanTask, _ part: FileScan.Part, _ body: (RecordBatch) throws -> Void
+  ) throws -> Int64 {
+    let rows = try FileScan(task, scan, part: part)
+    skippedRowGroupCount += rows.skippedRowGroupCount
+    var count: Int64 = 0
+    while let batch = try rows.next() {
+      count += Int64(batch.rowCount)
+      try body(batch)
+    }
+    return count
+  }
+}
