@@ -23,7 +23,8 @@ struct GroupExtraction {
   ) throws -> (winners: Winners, report: TrainingSetReport.Group) {
     guard options.dataDelayMicroseconds == 0, !options.excludesLate else {
       throw FeatureStoreError(
-        .invalidArgument, "'\(group.name)': data delays and leaving out late values are not built yet")
+        .invalidArgument,
+        "'\(group.name)': data delays and leaving out late values are not built yet")
     }
     var timeToLive: Int64?
     if case .microseconds(let length) = group.timeToLive { timeToLive = length }
