@@ -70,16 +70,18 @@ arrow::Status Open(CArrowSource source, int64_t memoryLimit, ArrowArrayStream* o
 
 }  // namespace
 
-bool CArrowIPCWriterOpen(CArrowSink sink, ArrowSchema* schema, CArrowIPCWriter** out,
-                         CArrowStatus* status) {
+bool CArrowIPCWriterOpen(CArrowSink sink, ArrowSchema* schema, bool isStream,
+                         CArrowIPCWriter** out, CArrowStatus* status) {
   bool opened = Guard(status, [&]() -> arrow::Status {
     auto handle = std::make_unique<CArrowIPCWriter>();
     handle->sink = carrow::OpenSink(sink);
     ARROW_ASSIGN_OR_RAISE(handle->schema, arrow::ImportSchema(schema));
     auto options = arrow::ipc::IpcWriteOptions::Defaults();
     options.use_threads = false;
-    ARROW_ASSIGN_OR_RAISE(handle->writer,
-                          arrow::ipc::MakeFileWriter(handle->sink, handle->schema, options));
+    auto writer = isStream
+                      ? arrow::ipc::MakeStreamWriter(handle->sink, handle->schema, options)
+                      : arrow::ipc::MakeFileWriter(handle->sink, handle->schema, options);
+    ARROW_ASSIGN_OR_RAISE(handle->writer, std::move(writer));
     *out = handle.release();
     return arrow::Status::OK();
   });

@@ -76,7 +76,7 @@ extension FeatureStore {
   }
 
   /// Expires snapshots and deletes the files that no snapshot reaches any more, orphans and old
-  /// metadata included.
+  /// metadata included. What a training set is being made of stays.
   public func vacuum(
     _ groupName: String, request: VacuumRequest = VacuumRequest(),
     progress: MaintenanceProgress.Report? = nil,
@@ -92,6 +92,11 @@ extension FeatureStore {
         options.orphanAgeMilliseconds = request.orphanAgeMilliseconds
         var vacuum = Vacuum(table, options: options)
         vacuum.isStopped = isStopped
+        vacuum.snapshotsInUse = { () throws(IcebergError) in
+          do throws(StorageError) {
+            return try SnapshotPins.pinned(of: table, in: self)
+          } catch { throw IcebergError(error) }
+        }
         let plan = try vacuum.plan()
         if request.isDryRun {
           return MaintenanceReport(

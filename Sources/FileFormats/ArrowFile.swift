@@ -25,8 +25,9 @@ public enum ArrowFileReader {
   }
 }
 
-/// Writes an Arrow IPC file (Feather V2, not compressed) into a file that the caller has created and
-/// will synchronize and close. Without `finish()` it is no Arrow file.
+/// Writes an Arrow IPC file (Feather V2, not compressed) or stream into a file that the caller has created and
+/// will synchronize and close. Without `finish()` it is no Arrow file, and a stream without an end. A stream has no
+/// footer: its batches can be read while more are written.
 ///
 /// Used by one thread at a time.
 @safe public final class ArrowFileWriter {
@@ -35,7 +36,7 @@ public enum ArrowFileReader {
   private let sink: FileSink
   private var handle: OpaquePointer?
 
-  public init(file: any File, schema: Schema) throws(FileFormatError) {
+  public init(file: any File, schema: Schema, isStream: Bool = false) throws(FileFormatError) {
     self.schema = schema
     path = file.path
     let sink = FileSink(file)
@@ -43,7 +44,7 @@ public enum ArrowFileReader {
     var exported = unsafe exportSchema(schema)
     var opened: OpaquePointer?
     try callArrow(path: file.path, failure: sink.failure) {
-      unsafe CArrowIPCWriterOpen(sink.sink(), &exported, &opened, &$0)
+      unsafe CArrowIPCWriterOpen(sink.sink(), &exported, isStream, &opened, &$0)
     }
     unsafe handle = opened
   }
@@ -64,7 +65,7 @@ public enum ArrowFileReader {
     }
   }
 
-  /// Writes the footer; returns the file's size in bytes. The writer is of no more use.
+  /// Writes the end; returns the file's size in bytes. The writer is of no more use.
   public func finish() throws(FileFormatError) -> Int64 {
     var fileBytes: Int64 = 0
     try callArrow(path: path, failure: sink.failure) {

@@ -1,4 +1,4 @@
-import Columnar
+public import Columnar
 public import Storage
 
 /// The formats that rows come in.
@@ -58,12 +58,34 @@ public enum TabularReader {
       readerOptions.memoryLimitBytes = options.memoryLimitBytes
       let reader = try ParquetReader(file: file, options: readerOptions)
       return try TypedSource(reader.schema, options: options, path: file.path) {
-        columns throws(FileFormatError) in try reader.batches(columns: columns)
+        columns throws(FileFormatError) in
+        let stream = try reader.batches(columns: columns)
+        return { () throws(FileFormatError) in try stream.next() }
       }
     case .arrow:
       let stream = try ArrowFileReader.open(file, memoryLimitBytes: options.memoryLimitBytes)
       return try TypedSource(stream.schema, options: options, path: file.path) {
-        columns throws(FileFormatError) in stream.selecting(columns)
+        columns throws(FileFormatError) in
+        let chosen = stream.selecting(columns)
+        return { () throws(FileFormatError) in try chosen.next() }
+      }
+    }
+  }
+
+  /// Batches in memory, as if they were read from a file.
+  ///
+  /// - Precondition: each has the columns of `schema`.
+  public static func open(
+    _ batches: [RecordBatch], schema: Schema, options: TabularOptions = TabularOptions()
+  ) throws(FileFormatError) -> any TabularSource {
+    try TypedSource(schema, options: options, path: "batches in memory") {
+      columns throws(FileFormatError) in
+      let wanted = Schema(columns.map { schema.fields[$0] })
+      var rest = batches[...]
+      return { () throws(FileFormatError) in
+        guard let batch = rest.popFirst() else { return nil }
+        return RecordBatch(
+          schema: wanted, columns: columns.map { batch.columns[$0] }, rowCount: batch.rowCount)
       }
     }
   }

@@ -15,8 +15,8 @@ public enum Parallel {
   public static func forEach<Worker>(
     _ count: Int, threads: Int = Processors.count,
     makeWorker: @escaping @Sendable () throws -> Worker,
-    tick: () throws -> Void = {},
-    _ work: @escaping @Sendable (inout Worker, Int) throws -> Void
+    work: @escaping @Sendable (inout Worker, Int) throws -> Void,
+    tick: () throws -> Void = {}
   ) throws {
     let shared = Lock(Progress())
     @Sendable func take() -> Int? {

@@ -269,12 +269,12 @@ bool CArrowParquetWriterColumnChunk(CArrowParquetWriter* writer, int32_t rowGrou
 /* Without CArrowParquetWriterFinish before it, abandons the file: nothing more is written. */
 void CArrowParquetWriterFree(CArrowParquetWriter* writer);
 
-/* ---- Arrow IPC files ---- */
+/* ---- Arrow IPC files and streams ---- */
 
 typedef struct CArrowIPCWriter CArrowIPCWriter;
 
-bool CArrowIPCWriterOpen(CArrowSink sink, struct ArrowSchema* schema, CArrowIPCWriter** out,
-                         CArrowStatus* status);
+bool CArrowIPCWriterOpen(CArrowSink sink, struct ArrowSchema* schema, bool isStream,
+                         CArrowIPCWriter** out, CArrowStatus* status);
 bool CArrowIPCWriterWrite(CArrowIPCWriter* writer, struct ArrowArray* batch,
                           CArrowStatus* status);
 bool CArrowIPCWriterFinish(CArrowIPCWriter* writer, int64_t* fileBytes, CArrowStatus* status);

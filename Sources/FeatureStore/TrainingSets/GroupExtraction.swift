@@ -28,7 +28,7 @@ struct GroupExtraction {
       bounds: options.bounds, offsetMicroseconds: options.dataDelayMicroseconds)
     let scan = try GroupScan(
       group, table, version: options.version, spine: spine, rules: rules,
-      smallTableBytes: options.findsReasons ? .max : GroupScan.smallTableBytes)
+      nullReasons: options.nullReasons)
     var report = TrainingSetReport.Group(name: group.name)
     report.snapshotID = scan.snapshotID
     var result = try scan.winners(for: spine, &report, progress)

@@ -21,9 +21,7 @@ extension GroupExtraction {
     /// place. (With `.ingested` an older one does, and nothing is late in this sense.)
     var excludesLate = false
 
-    /// Whether all of the table is read for its keys, so that the reason of every null is known. Otherwise what
-    /// can change no value is not read of large tables, and a null that depends on it is `.notRead`.
-    var findsReasons = false
+    var nullReasons = TrainingSetRequest.NullReasons.ifCheap
 
     init(version: TableScan.Version?) { self.version = version }
   }

@@ -26,12 +26,12 @@ struct GroupScan: Sendable {
   }
 
   /// Tables up to this size are read wholly, so that the reason of every null is known.
-  static let smallTableBytes: Int64 = 64 << 20
+  private static let smallTableBytes: Int64 = 64 << 20
 
   /// - Parameter version: nil for a table that was not there yet, of which nothing is read.
   init(
     _ group: FeatureGroup, _ table: Table, version: TableScan.Version?, spine: Spine,
-    rules: JoinRules, smallTableBytes: Int64 = smallTableBytes
+    rules: JoinRules, nullReasons: TrainingSetRequest.NullReasons = .ifCheap
   ) throws {
     self.group = group
     self.rules = rules
@@ -44,7 +44,9 @@ struct GroupScan: Sendable {
     let snapshot = version == nil ? nil : try scan.snapshot()
     snapshotID = snapshot?.snapshotID
     let size = snapshot?.summary["total-files-size"].flatMap { Int64($0) } ?? .max
-    if size > smallTableBytes { scan.filter = Self.filter(group, spine, rules) }
+    let readsAll =
+      nullReasons == .always || (nullReasons == .ifCheap && size <= Self.smallTableBytes)
+    if !readsAll { scan.filter = Self.filter(group, spine, rules) }
     scan.columns =
       group.recordIdentifiers.map(\.name) + [
         group.eventTimeName, OfflineTables.lsn, OfflineTables.isDeleted,
@@ -165,33 +167,33 @@ struct GroupScan: Sendable {
       makeWorker: {
         KeyReader(
           rows: ScanUnitReader(scan), candidates: JoinCandidates(spine: spine, rules: rules))
-      }, tick: { progress(shared.withLock { $0.takeDone() }) }
-    ) { reader, index in
-      let unit = units[index]
-      let skipping = shared.withLock { $0.skip(unit.eventTimes, unit.unit) }
-      guard skipping == .no else { return }
-      let skippedBefore = reader.rows.skippedRowGroupCount
-      var firstRow = 0
-      try reader.rows.read(unit.unit) { batch in
-        let columns = batch.columns
-        let keys = PointInTimeJoin.Batch(
-          keys: Array(columns[..<keyCount]), eventTimes: columns[keyCount],
-          logSequenceNumbers: columns[keyCount + 1], isDeleted: columns[keyCount + 2],
-          writeTimes: rules.visibility == .ingested ? columns[keyCount + 3] : nil,
-          expiresAt: hasExpiry ? columns[columns.count - 1] : nil)
-        try reader.candidates.find(keys)
-        let candidates = reader.candidates
-        try shared.withLock { state in
-          try state.join?.apply(candidates, of: keys, source: Int32(index), firstRow: firstRow)
+      },
+      work: { (reader: inout KeyReader, index: Int) in
+        let unit = units[index]
+        let skipping = shared.withLock { $0.skip(unit.eventTimes, unit.unit) }
+        guard skipping == .no else { return }
+        let skippedBefore = reader.rows.skippedRowGroupCount
+        var firstRow = 0
+        try reader.rows.read(unit.unit) { batch in
+          let columns = batch.columns
+          let keys = PointInTimeJoin.Batch(
+            keys: Array(columns[..<keyCount]), eventTimes: columns[keyCount],
+            logSequenceNumbers: columns[keyCount + 1], isDeleted: columns[keyCount + 2],
+            writeTimes: rules.visibility == .ingested ? columns[keyCount + 3] : nil,
+            expiresAt: hasExpiry ? columns[columns.count - 1] : nil)
+          try reader.candidates.find(keys)
+          let candidates = reader.candidates
+          try shared.withLock { state in
+            try state.join?.apply(candidates, of: keys, source: Int32(index), firstRow: firstRow)
+          }
+          firstRow += batch.rowCount
         }
-        firstRow += batch.rowCount
-      }
-      let hasSkipped = reader.rows.skippedRowGroupCount > skippedBefore
-      shared.withLock { state in
-        state.doneBytes += unit.unit.sizeBytes
-        if hasSkipped { state.hidesReasons = true }
-      }
-    }
+        let hasSkipped = reader.rows.skippedRowGroupCount > skippedBefore
+        shared.withLock { state in
+          state.doneBytes += unit.unit.sizeBytes
+          if hasSkipped { state.hidesReasons = true }
+        }
+      }, tick: { progress(shared.withLock { $0.takeDone() }) })
     progress(shared.withLock { $0.takeDone() })
     return shared.withLock { state in
       report.filesSkipped = state.skippedFiles
@@ -215,11 +217,13 @@ struct GroupScan: Sendable {
     scan.columns = wanted.map(\.name)
     let (units, reading, sources) = (units, scan, result.sources)
     let taken = Lock([[Column]](repeating: [], count: sources.count))
-    try Parallel.forEach(sources.count, makeWorker: { ScanUnitReader(reading) }) { reader, index in
-      let columns = try Self.rows(
-        result.winningRows(of: sources[index]), units[Int(sources[index])].unit, reader)
-      taken.withLock { $0[index] = columns }
-    }
+    try Parallel.forEach(
+      sources.count, makeWorker: { ScanUnitReader(reading) },
+      work: { (reader: inout ScanUnitReader, index: Int) in
+        let columns = try Self.rows(
+          result.winningRows(of: sources[index]), units[Int(sources[index])].unit, reader)
+        taken.withLock { $0[index] = columns }
+      })
     var parts = taken.withLock { $0 }
     taken.withLock { $0 = [] }
     var values: [String: Column] = [:]

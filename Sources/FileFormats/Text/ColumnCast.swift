@@ -1,4 +1,4 @@
-import Columnar
+package import Columnar
 
 /// A column of one type as a column of another, where that loses nothing.
 ///
@@ -188,7 +188,7 @@ extension DataType {
 
 extension Column {
   /// The same values under a type of the same layout: with other names or ids of children.
-  func relabelled(_ type: DataType) -> Column {
+  package func relabelled(_ type: DataType) -> Column {
     let childTypes: [DataType] =
       switch type {
       case .list(let element): [element.type]

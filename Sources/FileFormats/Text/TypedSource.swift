@@ -1,23 +1,23 @@
 import Columnar
 import Storage
 
-/// Rows of a file with types of its own (Parquet, Arrow), under the schema asked for. Rows whose values
+/// Rows with types of their own (of Parquet, of Arrow, in memory), under the schema asked for. Rows whose values
 /// do not fit are refused by their number, counted from 1.
 final class TypedSource: TabularSource {
   let schema: Schema
   let unusedColumns: [String]
   private let path: String
-  private let stream: RecordBatchStream
+  private let nextBatch: () throws(FileFormatError) -> RecordBatch?
   /// For each field the position in the stream.
   private let positions: [Int?]
   private let names: [String]
   private let casts: [ColumnCast]
   private var firstRow = 1
 
-  /// - Parameter open: the stream of the columns at these positions of `found`, in this order.
+  /// - Parameter open: the batches of the columns at these positions of `found`, in this order.
   init(
     _ found: Schema, options: TabularOptions, path: String,
-    open: ([Int]) throws(FileFormatError) -> RecordBatchStream
+    open: ([Int]) throws(FileFormatError) -> () throws(FileFormatError) -> RecordBatch?
   ) throws(FileFormatError) {
     let wanted =
       options.schema
@@ -50,12 +50,12 @@ final class TypedSource: TabularSource {
     casts = wanted.fields.map { ColumnCast(to: $0.type, epochUnit: options.epochUnit) }
     schema = wanted
     unusedColumns = mapping.unused
-    stream = try open(sources)
+    nextBatch = try open(sources)
     self.path = path
   }
 
   func next() throws(FileFormatError) -> TabularBatch? {
-    guard let batch = try stream.next() else { return nil }
+    guard let batch = try nextBatch() else { return nil }
     let first = firstRow
     firstRow += batch.rowCount
     var refused: [Int: RowError] = [:]

@@ -222,7 +222,7 @@ public struct FileIO: Sendable {
 
 extension IcebergError {
   /// A failure of the storage below.
-  init(_ error: StorageError) {
+  package init(_ error: StorageError) {
     let kind: Kind =
       switch error.kind {
       case .notFound: .notFound

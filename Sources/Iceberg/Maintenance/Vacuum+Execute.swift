@@ -23,7 +23,7 @@ extension Vacuum {
       result.removedReferenceCount = expiry.removedReferences.count
     }
     do {
-      try delete(plan, progress, &result)
+      try delete(plan, start, progress, &result)
     } catch {
       result.failure = error
     }
@@ -51,13 +51,14 @@ extension Vacuum {
   }
 
   private func delete(
-    _ plan: VacuumPlan, _ progress: MaintenanceProgress.Report?, _ result: inout VacuumResult
+    _ plan: VacuumPlan, _ start: Table, _ progress: MaintenanceProgress.Report?,
+    _ result: inout VacuumResult
   ) throws(IcebergError) {
     guard !plan.files.isEmpty else { return }
     let head = try result.table.refresh()
     result.table = head
     let names = try TableFileNames(location: head.location, io: head.io)
-    let reachable = try reachable(head, names)
+    let reachable = try reachable(head, start, names)
     var state = MaintenanceProgress(
       filesDone: 0, filesTotal: plan.files.count, bytesDone: 0, bytesTotal: plan.sizeBytes)
     for file in plan.files {
@@ -73,15 +74,20 @@ extension Vacuum {
     }
   }
 
-  /// What the table speaks of now. If that cannot be told, nothing is deleted.
+  /// What the table speaks of now, and what those read that it had at the start and does not have any more. If
+  /// that cannot be told, nothing is deleted.
   private func reachable(
-    _ head: Table, _ names: TableFileNames
+    _ head: Table, _ start: Table, _ names: TableFileNames
   ) throws(IcebergError) -> ReachableFiles {
     var walker = ReachabilityWalker(names: names, store: ManifestStore(io: head.io))
     var files = ReachableFiles()
     try files.insertMetadata(head.metadata, at: head.metadataLocation, names)
     for snapshot in head.metadata.snapshots {
       try walker.add(snapshot, of: head.metadata, toleratesMissing: false, to: &files)
+    }
+    for id in try snapshotsInUse() where head.metadata.snapshot(id: id) == nil {
+      guard let snapshot = start.metadata.snapshot(id: id) else { continue }
+      try walker.add(snapshot, of: start.metadata, toleratesMissing: true, to: &files)
     }
     return files
   }

@@ -13,6 +13,10 @@ public struct Vacuum: Sendable {
 
   /// How the commit of the expiry goes about conflicts.
   public var commitOptions = CommitOptions()
+  /// Snapshots that somebody reads right now, beside those of the options: they stay if they can, and their files
+  /// in any case. Asked before the plan is made, and again once the expiry is committed: who marks a snapshot here
+  /// first, and then finds it in the table, can read all of it.
+  public var snapshotsInUse: @Sendable () throws(IcebergError) -> Set<Int64> = { [] }
   /// Asked between deletions; once true, what is left is left, and reported.
   public var isStopped: @Sendable () -> Bool = { false }
 
@@ -26,13 +30,14 @@ public struct Vacuum: Sendable {
   public func plan() throws(IcebergError) -> VacuumPlan {
     try refuseIfNotOurs(table)
     let orphanAge = try options.orphanAge(table)
+    let inUse = try snapshotsInUse()
     let names = try TableFileNames(location: table.location, io: table.io)
     let listing = try TableListing(
       names, metadata: table.metadata, io: table.io, clock: table.clock)
     let head = try table.refresh()
     try refuseIfNotOurs(head)
     try refuseSharedLocation(head, names, listing)
-    let expiry = try options.expiresSnapshots ? planExpiry(head) : nil
+    let expiry = try options.expiresSnapshots ? planExpiry(head, inUse) : nil
     let expired = Set(expiry?.expiredSnapshotIDs ?? [])
     var walker = ReachabilityWalker(names: names, store: ManifestStore(io: head.io))
     var kept = ReachableFiles()
@@ -53,17 +58,24 @@ public struct Vacuum: Sendable {
     for name in expiry?.removedReferences ?? [] {
       plan.removedReferenceHeads[name] = head.metadata.references[name]?.snapshotID
     }
-    choose(listing, kept: kept, before: before, &plan)
+    // What such a snapshot needs looks like orphans.
+    let hasHidden = inUse.contains { head.metadata.snapshot(id: $0) == nil }
+    choose(
+      listing, kept: kept, before: before, removesOrphans: options.removesOrphans && !hasHidden,
+      &plan)
     return plan
   }
 
-  private func planExpiry(_ head: Table) throws(IcebergError) -> ExpireSnapshotsPlan {
+  private func planExpiry(
+    _ head: Table, _ inUse: Set<Int64>
+  ) throws(IcebergError) -> ExpireSnapshotsPlan {
     try ExpireSnapshotsPlan(
       head.metadata,
       ExpireSnapshotsOptions(
         nowMilliseconds: head.clock.nowMicroseconds() / 1000,
         olderThanMilliseconds: options.olderThanMilliseconds, retainLast: options.retainLast,
-        snapshotIDs: options.snapshotIDs, protectedSnapshotIDs: options.protectedSnapshotIDs,
+        snapshotIDs: options.snapshotIDs,
+        protectedSnapshotIDs: options.protectedSnapshotIDs.union(inUse),
         tableProperties: head.properties))
   }
 
@@ -82,7 +94,8 @@ public struct Vacuum: Sendable {
   }
 
   private func choose(
-    _ listing: TableListing, kept: ReachableFiles, before: ReachableFiles, _ plan: inout VacuumPlan
+    _ listing: TableListing, kept: ReachableFiles, before: ReachableFiles, removesOrphans: Bool,
+    _ plan: inout VacuumPlan
   ) {
     var listed: Set<String> = []
     for file in listing.files {
@@ -90,7 +103,7 @@ public struct Vacuum: Sendable {
       guard !kept.contains(file.name) else { continue }
       let known = before.kinds[file.name]
       if known == nil {
-        guard options.removesOrphans else {
+        guard removesOrphans else {
           plan.keptCounts[.orphansNotRemoved, default: 0] += 1
           continue
         }

@@ -1,0 +1,61 @@
+internal import Columnar
+internal import FileFormats
+internal import Storage
+
+/// A file that rows are written into, in one of the formats. The caller has created the file.
+final class FormatWriter {
+  private enum Writer {
+    case parquet(ParquetWriter)
+    case arrow(ArrowFileWriter)
+    case csv(CSVWriter)
+  }
+
+  private let writer: Writer
+  private let file: any File
+  private let hashed: HashedFile?
+
+  /// - Parameters:
+  ///   - rowGroupRows: of Parquet: how many rows are held before they are written.
+  ///   - isHashed: whether `finish` says the SHA-256 of what was written.
+  init(
+    _ file: any File, _ format: TrainingSetOutput.Format, schema: Schema,
+    rowGroupRows: Int? = nil, isHashed: Bool = false
+  ) throws {
+    hashed = isHashed ? HashedFile(file) : nil
+    self.file = hashed ?? file
+    switch format {
+    case .parquet:
+      var options = ParquetWriterOptions()
+      options.usesThreads = true
+      if let rowGroupRows { options.rowGroupRows = rowGroupRows }
+      writer = .parquet(try ParquetWriter(file: self.file, schema: schema, options: options))
+    case .arrowFile, .arrowStream:
+      writer = .arrow(
+        try ArrowFileWriter(file: self.file, schema: schema, isStream: format == .arrowStream))
+    case .csv: writer = .csv(CSVWriter(file: self.file, schema: schema))
+    }
+  }
+
+  func write(_ batch: RecordBatch) throws {
+    switch writer {
+    case .parquet(let writer): try writer.write(batch)
+    case .arrow(let writer): try writer.write(batch)
+    case .csv(let writer): try writer.write(batch)
+    }
+  }
+
+  /// Writes the end, and makes the file durable and closes it. Returns what it is.
+  func finish() throws -> (sizeBytes: Int64, sha256: String?) {
+    switch writer {
+    case .parquet(let writer): _ = try writer.finish()
+    case .arrow(let writer): _ = try writer.finish()
+    case .csv(let writer): _ = try writer.finish()
+    }
+    try file.synchronizeData()
+    let size = try file.size()
+    try file.close()
+    return (size, hashed?.digest)
+  }
+
+  func close() throws(StorageError) { try file.close() }
+}

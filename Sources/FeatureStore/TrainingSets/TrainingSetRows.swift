@@ -1,0 +1,228 @@
+internal import Columnar
+internal import FeatureModel
+internal import FileFormats
+internal import Iceberg
+internal import PointInTime
+
+/// The rows of a training set, batch by batch: the spine's, in their order, with the features beside them.
+///
+/// Making it reads the keys and times of the spine and asks each group. `next` reads the spine a second time, and
+/// puts the answers beside it.
+final class TrainingSetRows {
+  let schema: Schema
+  private(set) var report = TrainingSetReport()
+  let tables: TrainingSetTables
+  let spineSchema: Schema
+  /// Where the times that something is asked for are, among the spine's columns.
+  let timeColumns: [String]
+
+  private let answers: [(places: [Int], winners: Winners)]
+  private let featureCount: Int
+  private var batches: BatchCutter
+  private var row = 0
+
+  /// Rows of a batch: the same whatever the spine's own batches are, so that files come out the same.
+  static let batchRows = 65_536
+
+  init(
+    _ request: TrainingSetRequest, store: FeatureStore, fixed: [String: Int64]? = nil,
+    progress: (Int64, Int64) -> Void
+  ) throws {
+    let plan = try TrainingSetPlan(request, store: store)
+    tables = try TrainingSetTables(store, request, fixed: fixed)
+    let wanted = try plan.keysAndTimes()
+    let spine = try Self.spine(request, plan, wanted, tables, store)
+    for part in plan.parts {
+      try spine.require(part.timeColumn, role: "the time column")
+      for name in part.keyColumns { try spine.require(name, role: "the key") }
+    }
+    try Self.checkNames(spine.schema, plan.references)
+    spineSchema = spine.schema
+    timeColumns = plan.parts.map(\.timeColumn)
+
+    var gatherer = ColumnGatherer(wanted.fields.map(\.type))
+    let keys = try spine.rows(wanted)
+    while let batch = try keys() {
+      try gatherer.append(batch.columns, rowCount: batch.rowCount)
+    }
+    report.rowCount = gatherer.rowCount
+    report.columnCount = spine.schema.fields.count + plan.references.count
+    var columns: [String: Column] = [:]
+    for (field, column) in zip(wanted.fields, try gatherer.finish()) {
+      columns[field.name] = column
+    }
+    (answers, report.groups) = try Self.ask(plan, request, columns, tables, progress)
+
+    featureCount = plan.references.count
+    schema = Schema(
+      spine.schema.fields + zip(plan.references, plan.types).map { Field($0.outputName, $1) })
+    batches = BatchCutter(schema: spine.schema, rows: Self.batchRows, next: try spine.rows(nil))
+  }
+
+  // MARK: The spine
+
+  private static func spine(
+    _ request: TrainingSetRequest, _ plan: TrainingSetPlan, _ wanted: Schema,
+    _ tables: TrainingSetTables, _ store: FeatureStore
+  ) throws -> any SpineRows {
+    switch request.spine {
+    case .files(let paths):
+      let types = Dictionary(uniqueKeysWithValues: wanted.fields.map { ($0.name, $0.type) })
+      return try SpineFiles(paths, types: types, fileSystem: store.fileSystem)
+    case .batches(let batches): return try SpineBatches(batches)
+    case .group(let name, let filter, let features):
+      return try SpineRecords(
+        store.group(name), filter: filter, features: features, tables: tables)
+    case .allKeys(let groups, let moments):
+      return try SpineKeys(
+        Self.spineGroups(groups, plan, store), tables, timeColumn: request.timeColumn,
+        keysAt: moments)
+    case .changes(let groups, let from, let to):
+      return try SpineKeys(
+        Self.spineGroups(groups, plan, store), tables, timeColumn: request.timeColumn,
+        changesFrom: from, to: to)
+    }
+  }
+
+  private static func spineGroups(
+    _ names: [String], _ plan: TrainingSetPlan, _ store: FeatureStore
+  ) throws -> [FeatureGroup] {
+    var seen: Set<String> = []
+    return try (names.isEmpty ? plan.references.map(\.group) : names)
+      .filter { seen.insert($0).inserted }.map { try store.group($0) }
+  }
+
+  private static func checkNames(_ spine: Schema, _ references: [FeatureReference]) throws {
+    let own = Set(spine.fields.map { $0.name.lowercased() })
+    for reference in references where own.contains(reference.outputName.lowercased()) {
+      throw FeatureStoreError(
+        .invalidArgument,
+        "the spine has a column '\(reference.outputName)' already: rename the feature, "
+          + "\(reference)=another_name")
+    }
+  }
+
+  // MARK: The groups
+
+  private static func ask(
+    _ plan: TrainingSetPlan, _ request: TrainingSetRequest, _ columns: [String: Column],
+    _ tables: TrainingSetTables, _ progress: (Int64, Int64) -> Void
+  ) throws -> ([(places: [Int], winners: Winners)], [TrainingSetReport.Group]) {
+    var total: Int64 = 0
+    for part in plan.parts { total += try tables.choice(part.group).sizeBytes }
+    var done: Int64 = 0
+    var spines: [[String]: Spine] = [:]
+    var answers: [(places: [Int], winners: Winners)] = []
+    var reports: [TrainingSetReport.Group] = []
+    for part in plan.parts {
+      // Parts with the same keys and times share one spine.
+      let names = part.keyColumns + [part.timeColumn]
+      let spine: Spine
+      if let known = spines[names] {
+        spine = known
+      } else {
+        let found = names.compactMap { columns[$0] }
+        precondition(found.count == names.count, "every column was gathered")
+        spine = try Spine(keys: Array(found.dropLast()), times: found[found.count - 1])
+        spines[names] = spine
+      }
+      let choice = try tables.choice(part.group)
+      var options = GroupExtraction.Options(version: choice.version)
+      options.visibility = request.visibility == .event ? .event : .ingested
+      options.bounds = request.isStrict ? .strict : .inclusive
+      options.excludesLate = request.excludesLate
+      options.nullReasons = request.nullReasons
+      options.dataDelayMicroseconds = part.group.dataDelayMicroseconds
+      let extraction = GroupExtraction(
+        group: part.group, references: part.references, table: choice.table, options: options)
+      var (winners, report) = try extraction.run(spine: spine) { bytes in
+        done += bytes
+        progress(min(done, total), total)
+      }
+      report.columns = part.references.map(\.outputName)
+      report.timeColumn = part.timeColumn
+      report.isYounger = choice.isYounger
+      answers.append((part.places, winners))
+      reports.append(report)
+    }
+    return (answers, reports)
+  }
+
+  // MARK: The rows
+
+  /// The next rows, `batchRows` of them but at the end; nil after the last.
+  func next() throws -> RecordBatch? {
+    guard let spine = try batches.next() else {
+      guard row == report.rowCount else { throw changed() }
+      return nil
+    }
+    let rows = row..<(row + spine.rowCount)
+    guard rows.upperBound <= report.rowCount else { throw changed() }
+    row = rows.upperBound
+    var features = [Column?](repeating: nil, count: featureCount)
+    for (places, winners) in answers {
+      for (place, column) in zip(places, try winners.columns(rows: rows)) {
+        features[place] = column
+      }
+    }
+    let found = features.compactMap(\.self)
+    precondition(found.count == featureCount, "every reference has a column")
+    return RecordBatch(
+      schema: schema,
+      columns: spine.columns
+        + zip(schema.fields.suffix(featureCount), found).map {
+          $1.relabelled($0.type)
+        }, rowCount: rows.count)
+  }
+
+  private func changed() -> FeatureStoreError {
+    FeatureStoreError(
+      .conflict,
+      "the spine was changed while it was being read: it had \(report.rowCount) rows at first")
+  }
+}
+
+/// Cuts batches anew, into some number of rows each, the last one less.
+struct BatchCutter {
+  private let schema: Schema
+  private let rows: Int
+  private let source: () throws -> RecordBatch?
+  private var pending: [RecordBatch] = []
+  private var pendingCount = 0
+  private var isAtEnd = false
+
+  init(schema: Schema, rows: Int, next: @escaping () throws -> RecordBatch?) {
+    self.schema = schema
+    self.rows = rows
+    source = next
+  }
+
+  mutating func next() throws -> RecordBatch? {
+    while pendingCount < rows, !isAtEnd {
+      guard let batch = try source() else {
+        isAtEnd = true
+        break
+      }
+      guard batch.rowCount > 0 else { continue }
+      pending.append(batch)
+      pendingCount += batch.rowCount
+    }
+    guard pendingCount > 0 else { return nil }
+    var missing = min(rows, pendingCount)
+    var parts: [RecordBatch] = []
+    while missing > 0 {
+      let first = pending[0]
+      if first.rowCount <= missing {
+        parts.append(first)
+        pending.removeFirst()
+      } else {
+        parts.append(first.slice(0..<missing))
+        pending[0] = first.slice(missing..<first.rowCount)
+      }
+      missing -= parts[parts.count - 1].rowCount
+    }
+    let cut = parts.count == 1 ? parts[0] : try RecordBatch.concatenate(parts, schema: schema)
+    pendingCount -= cut.rowCount
+    return cut
+  }
+}

@@ -1,0 +1,101 @@
+internal import FeatureModel
+internal import Iceberg
+
+/// Which snapshot of each group's table one extraction reads: found once, the same for every use of the table, and
+/// kept from expiry while this lives.
+final class TrainingSetTables {
+  struct Choice {
+    var table: Table
+    /// nil when there is nothing to read: a table without a snapshot, or younger than what was asked for.
+    var snapshotID: Int64?
+    var isYounger = false
+    /// Bytes of the snapshot's data files, for progress.
+    var sizeBytes: Int64 = 0
+
+    var version: TableScan.Version? { snapshotID.map { .snapshot($0) } }
+  }
+
+  private let store: FeatureStore
+  private let common: TrainingSetRequest.TableVersion?
+  private let byGroup: [String: TrainingSetRequest.TableVersion]
+  /// Of a training set that is made again: the snapshots it had; a group that is not there had none.
+  private let fixed: [String: Int64]?
+  private let pins: SnapshotPins
+  private(set) var choices: [String: Choice] = [:]
+
+  init(
+    _ store: FeatureStore, _ request: TrainingSetRequest, fixed: [String: Int64]? = nil
+  ) throws {
+    self.store = store
+    common = request.asOf
+    byGroup = request.asOfByGroup
+    self.fixed = fixed
+    for name in byGroup.keys.sorted() { _ = try store.group(name) }
+    pins = try SnapshotPins(store)
+  }
+
+  func choice(_ group: FeatureGroup) throws -> Choice {
+    if let choice = choices[group.name] { return choice }
+    // Expiry may take the snapshot between the look at the table and the pin; then there is a newer one.
+    for _ in 0..<16 {
+      let table = try store.tables.load(group)
+      let choice = try choose(table, group.name)
+      guard let id = choice.snapshotID else {
+        choices[group.name] = choice
+        return choice
+      }
+      try pins.add(id, of: table)
+      if try table.refresh().metadata.snapshot(id: id) != nil {
+        choices[group.name] = choice
+        return choice
+      }
+    }
+    throw FeatureStoreError(
+      .conflict,
+      "the snapshots of '\(group.name)' expire faster than they can be read; try again")
+  }
+
+  private func choose(_ table: Table, _ group: String) throws -> Choice {
+    if let fixed {
+      guard let id = fixed[group] else { return Choice(table: table) }
+      return try choice(of: id, table, group)
+    }
+    switch byGroup[group] ?? common {
+    case nil:
+      guard let id = table.metadata.currentSnapshotID else { return Choice(table: table) }
+      return try choice(of: id, table, group)
+    case .snapshot(let id): return try choice(of: id, table, group)
+    case .reference(let name):
+      guard let reference = table.metadata.references[name] else {
+        throw FeatureStoreError(
+          .notFound, "the table of '\(group)' has no tag or branch '\(name)'")
+      }
+      return try choice(of: reference.snapshotID, table, group)
+    case .time(let moment):
+      // Snapshots have milliseconds; what was committed in the moment's own counts.
+      let milliseconds = (moment - (moment % 1000 + 1000) % 1000) / 1000
+      if let id = table.metadata.snapshot(asOfMilliseconds: milliseconds)?.snapshotID {
+        return try choice(of: id, table, group)
+      }
+      if let first = table.metadata.snapshots.min(by: { $0.sequenceNumber < $1.sequenceNumber }),
+        first.parentSnapshotID != nil
+      {
+        throw FeatureStoreError(
+          .notFound, "what '\(group)' was like at that time has expired: its snapshots are gone")
+      }
+      return Choice(table: table, isYounger: true)
+    }
+  }
+
+  private func choice(of id: Int64, _ table: Table, _ group: String) throws -> Choice {
+    guard let snapshot = table.metadata.snapshot(id: id) else {
+      throw FeatureStoreError(.notFound, "the table of '\(group)' has no snapshot \(id)")
+    }
+    return Choice(
+      table: table, snapshotID: id,
+      sizeBytes: snapshot.summary["total-files-size"].flatMap { Int64($0) } ?? 0)
+  }
+
+  /// Lets go of the snapshots; the last reference does so, too.
+  func release() { pins.release() }
+}
