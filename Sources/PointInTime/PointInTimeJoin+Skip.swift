@@ -43,10 +43,12 @@ extension PointInTimeJoin {
   }
 
   private mutating func freshSummary() -> SkipSummary {
-    if let skipSummary,
-      consumedRowCount - skipSummary.consumedRowCount < Int64(max(spine.slotCount, 1 << 16))
-    {
-      return skipSummary
+    if let skipSummary {
+      // Looking at all slots is worth it after as many rows, and after half as many again if it was in vain.
+      let isInVain = skipSummary.oldestHeld.allSatisfy { $0 == nil }
+      let pause = max(
+        Int64(max(spine.slotCount, 1 << 16)), isInVain ? skipSummary.consumedRowCount / 2 : 0)
+      if consumedRowCount - skipSummary.consumedRowCount < pause { return skipSummary }
     }
     var summary = skipSummary ?? SkipSummary(spine)
     summary.update(spine: spine, best: best)

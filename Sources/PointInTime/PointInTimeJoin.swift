@@ -56,7 +56,7 @@ public struct PointInTimeJoin: Sendable {
   private var hasUnplaced: [Bool]
   /// Of every key, the moment from which on its oldest event is known. Kept only where it may differ from
   /// what slots tell: when rows become visible by their write time.
-  private var oldestKnown: [Int64] = []
+  private var oldestKnown: [Int64?] = []
   /// Each slot's expiry of its own, `.max` for none; empty until a row has one.
   private var expiries: [Int64] = []
 
@@ -66,7 +66,7 @@ public struct PointInTimeJoin: Sendable {
     best = Array(repeating: Best(), count: spine.slotCount)
     hasUnplaced = Array(repeating: false, count: spine.keyCount)
     if rules.visibility == .ingested {
-      oldestKnown = Array(repeating: .max, count: spine.keyCount)
+      oldestKnown = Array(repeating: nil, count: spine.keyCount)
     }
     ownCandidates = JoinCandidates(spine: spine, rules: rules)
   }
@@ -133,7 +133,7 @@ public struct PointInTimeJoin: Sendable {
     for row in ids.indices where ids[row] >= 0 {
       guard let known = rules.knownFrom(eventTimes[row]) else { continue }
       let id = Int(ids[row])
-      if known < oldestKnown[id] { oldestKnown[id] = known }
+      if oldestKnown[id].map({ known < $0 }) ?? true { oldestKnown[id] = known }
     }
   }
 
@@ -217,8 +217,8 @@ public struct PointInTimeJoin: Sendable {
     guard best.source >= 0 else {
       guard isMet else { return .neverWritten }
       // Where rows are visible as soon as they are known, none can be known and not visible.
-      let isLate = !oldestKnown.isEmpty && rules.isBefore(oldestKnown[key], time)
-      return isLate ? .late : .noneBefore
+      guard !oldestKnown.isEmpty, let known = oldestKnown[key] else { return .noneBefore }
+      return rules.isBefore(known, time) ? .late : .noneBefore
     }
     if best.isDeleted { return .deleted }
     if expiresAt < time { return .expired }

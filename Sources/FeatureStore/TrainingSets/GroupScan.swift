@@ -17,6 +17,8 @@ struct GroupScan: Sendable {
   private let units: [Unit]
   /// Whether planning left files out.
   private let isPruned: Bool
+  /// Whether the reason of every null is to be found.
+  private let findsReasons: Bool
   let names: Set<String>
 
   private struct Unit: Sendable {
@@ -46,6 +48,7 @@ struct GroupScan: Sendable {
     let size = snapshot?.summary["total-files-size"].flatMap { Int64($0) } ?? .max
     let readsAll =
       nullReasons == .always || (nullReasons == .ifCheap && size <= Self.smallTableBytes)
+    findsReasons = readsAll
     if !readsAll { scan.filter = Self.filter(group, spine, rules) }
     scan.columns =
       group.recordIdentifiers.map(\.name) + [
@@ -159,7 +162,7 @@ struct GroupScan: Sendable {
   ) throws -> PointInTimeResult {
     let shared = Lock(
       Shared(join: PointInTimeJoin(spine: spine, rules: rules), hidesReasons: isPruned))
-    let (units, scan, rules) = (units, scan, rules)
+    let (units, scan, rules, findsReasons) = (units, scan, rules, findsReasons)
     let keyCount = group.recordIdentifiers.count
     let hasExpiry = scan.columns?.last == OfflineTables.expiresAt
     try Parallel.forEach(
@@ -170,7 +173,7 @@ struct GroupScan: Sendable {
       },
       work: { (reader: inout KeyReader, index: Int) in
         let unit = units[index]
-        let skipping = shared.withLock { $0.skip(unit.eventTimes, unit.unit) }
+        let skipping = shared.withLock { $0.skip(unit.eventTimes, unit.unit, findsReasons) }
         guard skipping == .no else { return }
         let skippedBefore = reader.rows.skippedRowGroupCount
         var firstRow = 0
@@ -263,10 +266,15 @@ struct GroupScan: Sendable {
 
 extension GroupScan.Shared {
   /// Whether a unit need not be read; then it is dealt with.
-  mutating func skip(_ eventTimes: ClosedRange<Int64>?, _ unit: ScanUnit) -> Skipping {
+  mutating func skip(
+    _ eventTimes: ClosedRange<Int64>?, _ unit: ScanUnit, _ findsReasons: Bool
+  ) -> Skipping {
     guard let eventTimes, let skipping = join?.canSkip(eventTimes: eventTimes), skipping != .no
     else { return .no }
-    if skipping == .hidesReasons { hidesReasons = true }
+    if skipping == .hidesReasons {
+      if findsReasons { return .no }
+      hidesReasons = true
+    }
     skippedFiles += unit.tasks.count
     doneBytes += unit.sizeBytes
     return skipping
