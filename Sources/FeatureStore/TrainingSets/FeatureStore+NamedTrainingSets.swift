@@ -145,6 +145,13 @@ extension FeatureStore {
   private static let trainingSetsName = "training-sets"
   private static let definitionName = "definition.json"
 
+  /// The files of a training set, below the store's directory, its definition last.
+  func keptFiles(of set: NamedTrainingSet) -> [String] {
+    var names = [Self.definitionName]
+    if case .files(let spine) = set.request.spine { names = spine + names }
+    return names.map { "\(Self.trainingSetsName)/\(set.name)/\($0)" }
+  }
+
   private func trainingSetFolder(_ name: String) -> String {
     StoragePath.join(StoragePath.join(directory, Self.trainingSetsName), name)
   }

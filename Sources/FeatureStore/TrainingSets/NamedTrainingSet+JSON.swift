@@ -180,7 +180,13 @@ extension TrainingSetRequest.Spine {
 
   fileprivate init(_ reader: DefinitionReader) throws(FeatureStoreError) {
     switch try reader.text("kind") {
-    case "files": self = .files(try reader.textElements("files"))
+    case "files":
+      let names = try reader.textElements("files")
+      // Copies lie in the training set's folder and nowhere else.
+      guard names.allSatisfy({ $0.hasPrefix("spine/") && !$0.contains("..") }) else {
+        throw reader.damaged("files")
+      }
+      self = .files(names)
     case "group":
       self = .group(
         try reader.text("group"), filter: reader.json["filter"]?.stringValue,

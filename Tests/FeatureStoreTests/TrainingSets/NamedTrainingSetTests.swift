@@ -262,4 +262,23 @@ import Testing
       Issue.record("took a name twice")
     } catch { #expect(error.code == .alreadyExists) }
   }
+
+  @Test func backupsHaveTrainingSetsToo() throws {
+    let fixture = try filled()
+    let request = fixture.request(
+      .files([try spine(fixture)]), features: "readings:value", "others:value=other",
+      output: .file(fixture.path("set.parquet")))
+    _ = try fixture.store.createTrainingSet("kept", request)
+    try age(fixture)
+    let backup = try fixture.store.backup(to: fixture.path("backups"))
+    try fixture.store.deleteTrainingSet("kept")
+    _ = try FeatureStore.restore(
+      backup.directory, to: fixture.path("restored"))
+    let restored = try FeatureStore.open(at: fixture.path("restored"), access: .offline)
+    #expect(try restored.trainingSets().map(\.name) == ["kept"])
+    #expect(
+      try restored.reproduceTrainingSet(
+        "kept", output: .file(fixture.path("again.parquet"))
+      ).isIdentical == true)
+  }
 }
