@@ -14,6 +14,7 @@ struct BackupManifest: Sendable {
   enum Kind: String, Sendable {
     case definitions, log, catalog, view, metadata, manifest, data, deletes, statistics
     case manifestList = "manifest-list"
+    case trainingSet = "training-set"
   }
 
   struct File: Hashable, Sendable {

@@ -17,6 +17,9 @@ internal import WriteAheadLog
 ///  5. If the definitions have changed meanwhile all begins again at 2: the copied log must not have
 ///     records of groups or features that the copied definitions lack.
 ///  6. The log is copied up to that end.
+///
+/// Training sets with names are looked up at first and copied at last: their tags are in the catalog that is copied
+/// in between.
 struct BackupWriter {
   let store: FeatureStore
   let options: BackupOptions
@@ -41,6 +44,7 @@ struct BackupWriter {
 
   mutating func run() throws -> BackupManifest {
     let created = store.clock.nowMicroseconds()
+    let sets = try options.includesTables ? store.trainingSets().filter(\.isComplete) : []
     var attempt = 1
     while true {
       let online = try OnlineBackup(
@@ -49,6 +53,7 @@ struct BackupWriter {
         let definitions = try copyTables(online)
         try copyLog(online)
         try folder.write(definitions, as: BackupManifest.definitionsName, .definitions)
+        for set in sets { try copy(set) }
         let manifest = BackupManifest(
           storeID: store.storeID, createdMicroseconds: created, directory: store.directory,
           firstLSN: online.log.firstLSN, lastLSN: online.log.lastLSN,
@@ -222,6 +227,22 @@ struct BackupWriter {
     let file = try fileSystem.open(path, .read)
     try folder.copy(file, sizeBytes: sizeBytes, as: name, kind)
     try file.close()
+  }
+
+  private mutating func copy(_ set: NamedTrainingSet) throws {
+    let kept = store.keptFiles(of: set)
+    for name in kept {
+      let path = StoragePath.join(store.directory, name)
+      // Deleted since it was looked up: nobody wants it any more.
+      guard let found = try fileSystem.information(path) else {
+        for name in kept where folder.files[name] != nil { try folder.remove(name) }
+        return
+      }
+      meter()
+      let file = try fileSystem.open(path, .read)
+      try folder.copy(file, sizeBytes: found.sizeBytes, as: name, .trainingSet)
+      try file.close()
+    }
   }
 
   private mutating func meter() {

@@ -71,10 +71,8 @@ struct SpineFiles: SpineRows {
     }
   }
 
-  /// In the order in which they are read.
-  var paths: [String] { files.map(\.path) }
-
-  private static func expanded(
+  /// The files, and those of the folders.
+  static func expanded(
     _ paths: [String], _ fileSystem: any FileSystem
   ) throws -> [String] {
     var files: [String] = []

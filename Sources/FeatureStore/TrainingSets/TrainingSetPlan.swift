@@ -20,8 +20,13 @@ struct TrainingSetPlan {
   /// The type of each reference's column.
   let types: [DataType]
 
-  init(_ request: TrainingSetRequest, store: FeatureStore) throws {
-    if let view = request.view {
+  /// - Parameter again: the features of a training set that is made again, whatever its view is now.
+  init(
+    _ request: TrainingSetRequest, store: FeatureStore, again features: [FeatureReference]? = nil
+  ) throws {
+    if let features {
+      references = features
+    } else if let view = request.view {
       guard request.features.isEmpty else {
         throw FeatureStoreError(.invalidArgument, "a view and features at the same time")
       }

@@ -24,12 +24,13 @@ final class TrainingSetRows {
   /// Rows of a batch: the same whatever the spine's own batches are, so that files come out the same.
   static let batchRows = 65_536
 
+  /// - Parameter set: of a training set that is made again, which features and snapshots it had.
   init(
-    _ request: TrainingSetRequest, store: FeatureStore, fixed: [String: Int64]? = nil,
+    _ request: TrainingSetRequest, store: FeatureStore, again set: NamedTrainingSet? = nil,
     progress: (Int64, Int64) -> Void
   ) throws {
-    let plan = try TrainingSetPlan(request, store: store)
-    tables = try TrainingSetTables(store, request, fixed: fixed)
+    let plan = try TrainingSetPlan(request, store: store, again: set?.features)
+    tables = try TrainingSetTables(store, request, fixed: set?.snapshots)
     let wanted = try plan.keysAndTimes()
     let spine = try Self.spine(request, plan, wanted, tables, store)
     for part in plan.parts {

@@ -19,12 +19,12 @@ final class TrainingSetTables {
   private let common: TrainingSetRequest.TableVersion?
   private let byGroup: [String: TrainingSetRequest.TableVersion]
   /// Of a training set that is made again: the snapshots it had; a group that is not there had none.
-  private let fixed: [String: Int64]?
+  private let fixed: [String: Int64?]?
   private let pins: SnapshotPins
   private(set) var choices: [String: Choice] = [:]
 
   init(
-    _ store: FeatureStore, _ request: TrainingSetRequest, fixed: [String: Int64]? = nil
+    _ store: FeatureStore, _ request: TrainingSetRequest, fixed: [String: Int64?]? = nil
   ) throws {
     self.store = store
     common = request.asOf
@@ -57,7 +57,7 @@ final class TrainingSetTables {
 
   private func choose(_ table: Table, _ group: String) throws -> Choice {
     if let fixed {
-      guard let id = fixed[group] else { return Choice(table: table) }
+      guard let id = fixed[group] ?? nil else { return Choice(table: table) }
       return try choice(of: id, table, group)
     }
     switch byGroup[group] ?? common {
@@ -73,7 +73,7 @@ final class TrainingSetTables {
       return try choice(of: reference.snapshotID, table, group)
     case .time(let moment):
       // Snapshots have milliseconds; what was committed in the moment's own counts.
-      let milliseconds = (moment - (moment % 1000 + 1000) % 1000) / 1000
+      let milliseconds = moment / 1000 - (moment % 1000 < 0 ? 1 : 0)
       if let id = table.metadata.snapshot(asOfMilliseconds: milliseconds)?.snapshotID {
         return try choice(of: id, table, group)
       }

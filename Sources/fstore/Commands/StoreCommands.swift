@@ -4,7 +4,9 @@ internal import JSON
 extension Command {
   static let all: [Command] = [
     initialize, groupCreate, groupAddFeatures, groupList, groupDescribe, viewCreate, viewList,
-    ingest, put, get, delete, purge, flush, materialize, trainingSet, optimize, vacuum, snapshots,
+    ingest, put, get, delete, purge, flush, materialize, trainingSet, trainingSetCreate,
+    trainingSetList,
+    trainingSetDescribe, trainingSetReproduce, trainingSetDelete, optimize, vacuum, snapshots,
     files, manifests, partitions, history, references, metadataLog, verify, backup, restore,
     repair, jobsSet, jobsRemove, jobsList, jobsShow, jobsHistory, jobsRun, schedule, health,
     stats, configure, version,
