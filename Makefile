@@ -9,7 +9,7 @@ export LD_LIBRARY_PATH := $(PREFIX)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PAT
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 
 .PHONY: setup build release test demo bench bench-online bench-pit bench-iceberg bench-maintenance nightly nightly-log \
-  nightly-online nightly-iceberg nightly-tables nightly-concurrency nightly-kills nightly-soak nightly-simulation \
+  nightly-online nightly-iceberg nightly-tables nightly-concurrency nightly-maintenance nightly-kills nightly-soak nightly-simulation \
   nightly-simulation-store mutants lint format clean
 .PHONY: fuzz properties sanitize-address sanitize-thread nightly-fuzz nightly-properties-1 \
   nightly-properties-2 nightly-sanitize nightly-power
@@ -57,7 +57,7 @@ sanitize-thread: setup
 # What takes longer than `make test` may: parts of at most half an hour, each of which can be run alone.
 # docs/testing.md says what each proves.
 nightly: nightly-simulation nightly-simulation-store nightly-log nightly-online nightly-iceberg nightly-tables \
-  nightly-concurrency nightly-kills nightly-power nightly-fuzz nightly-properties-1 \
+  nightly-concurrency nightly-maintenance nightly-kills nightly-power nightly-fuzz nightly-properties-1 \
   nightly-properties-2 nightly-sanitize nightly-soak mutants
 
 # Five minutes of each target.
@@ -116,6 +116,11 @@ nightly-tables-%: setup
 # Processes that work with one table, PyIceberg among them.
 nightly-concurrency:
 	FSTORE_CONCURRENT_OPERATIONS=60 bash -c '$(NIGHTLY) --filter ProcessConcurrencyTests'
+
+# Eight processes at a time that write to a table, maintain it and are killed: 4,000 kills of new seeds, printed here.
+nightly-maintenance:
+	seed=$$RANDOM; echo "FSTORE_KILL_SEED=$$seed"; FSTORE_KILL_SEED=$$seed FSTORE_MAINTENANCE_KILL_ROUNDS=500 \
+	  bash -c '$(NIGHTLY) --filter MaintenanceKillTests'
 
 # kill -9 of processes that work with a store: 20,000 in five parts, `make nightly-kills-1` to `-5`, of
 # seeds of their own.

@@ -13,33 +13,45 @@ public struct MaintenanceReport: Sendable {
   public var isPartial: Bool
 }
 
-// Maintenance of the offline tables, one lease a table. On a full disk it takes the store's reserve.
+// Maintenance of the offline tables, one lease a table; a dry run takes none. On a full disk it takes the store's
+// reserve.
 extension FeatureStore {
-  /// Compacts the small files of a group's table (Iceberg's rewrite_data_files, bin-pack).
+  /// Compacts the small files of a group's table (Iceberg's rewrite_data_files): bin-packed, sorted, or along a Z-order
+  /// curve.
   ///
   /// - Parameters:
-  ///   - options: by Iceberg's option names, `target-file-size-bytes` for example; what is not given
-  ///     follows the table's properties, then Iceberg's defaults.
+  ///   - options: by Iceberg's option names, `target-file-size-bytes` for example, and `strategy`, `sort-order`,
+  ///     `z-order`, `where` and `max-memory-bytes`; what is not given follows the table's properties, then Iceberg's
+  ///     defaults.
+  ///   - threads: how many decode, and how many groups of files are rewritten at a time; nil: as many as there are
+  ///     processors, four at most.
   ///   - isDryRun: report the plan and do nothing.
   ///   - isStopped: asked between batches; once true, what is finished is committed and the rest left.
   ///
   /// Writers may go on. Throws `.locked` when the table is being maintained by somebody else.
   public func optimize(
-    _ groupName: String, options: [String: String] = [:], isDryRun: Bool = false,
-    progress: MaintenanceProgress.Report? = nil,
+    _ groupName: String, options: [String: String] = [:], threads: Int? = nil,
+    isDryRun: Bool = false, progress: MaintenanceProgress.Report? = nil,
     isStopped: @escaping @Sendable () -> Bool = { false }
   ) throws(FeatureStoreError) -> MaintenanceReport {
-    try withReserve { isLast throws(FeatureStoreError) in
+    func rewrite(_ table: Table) throws -> RewriteDataFiles {
+      var rewrite = try RewriteDataFiles(
+        table, options: RewriteDataFilesOptions(options, tableProperties: table.properties))
+      rewrite.isStopped = isStopped
+      if let threads { rewrite.threadCount = max(1, threads) }
+      return rewrite
+    }
+    guard !isDryRun else {
+      do {
+        let plan = try rewrite(offlineTable(groupName)).plan()
+        return MaintenanceReport(
+          group: groupName, json: plan.json, text: plan.description, isPartial: false)
+      } catch { throw FeatureStoreError(error) }
+    }
+    return try withReserve { isLast throws(FeatureStoreError) in
       try withMaintenanceLease(groupName, job: "optimize") { table, _ in
-        var rewrite = try RewriteDataFiles(
-          table,
-          options: RewriteDataFilesOptions(options, tableProperties: table.properties))
-        rewrite.isStopped = isStopped
+        let rewrite = try rewrite(table)
         let plan = try rewrite.plan()
-        if isDryRun {
-          return MaintenanceReport(
-            group: groupName, json: plan.json, text: plan.description, isPartial: false)
-        }
         let result = try rewrite.execute(plan, progress: progress)
         if let unknown = result.unknownCommit { throw unknown }
         // With the reserve what failed for want of space may succeed.
@@ -51,15 +63,66 @@ extension FeatureStore {
         {
           throw error
         }
-        let text =
-          "\(result.rewrittenFileCount) files (\(result.rewrittenBytes) bytes) became "
-          + "\(result.addedFileCount) (\(result.addedBytes) bytes), \(result.rowCount) rows"
-        let failures = result.failures.map { "\n  not rewritten: \($0.error)" }.joined()
-        return MaintenanceReport(
-          group: groupName, json: result.json, text: text + failures,
-          isPartial: !result.failures.isEmpty)
+        return Self.report(groupName, plan, result)
       }
     }
+  }
+
+  private static func report(
+    _ groupName: String, _ plan: RewriteDataFilesPlan, _ result: RewriteDataFilesResult
+  ) -> MaintenanceReport {
+    let before = LiveFiles(plan.table)
+    let after = LiveFiles(result.table)
+    var text =
+      "\(result.rewrittenFileCount) files (\(result.rewrittenBytes) bytes) became "
+      + "\(result.addedFileCount) (\(result.addedBytes) bytes), \(result.rowCount) rows"
+    if result.removedDeleteFileCount > 0 {
+      text += "; \(result.removedDeleteFileCount) delete files that applied to nothing taken out"
+    }
+    if let before, let after {
+      text +=
+        "\n\(before.count) live files (\(before.bytes) bytes) before, \(after.count) "
+        + "(\(after.bytes) bytes) after"
+    }
+    if result.rewrittenFileCount > 0 {
+      text += "; the old ones are held by older snapshots until vacuum expires those"
+    }
+    text += result.failures.map { "\n  not rewritten: \($0.error)" }.joined()
+    if let error = result.danglingDeletesError {
+      text += "\n  delete files that apply to nothing are left for another run: \(error)"
+    }
+    var json = result.json.objectValue ?? JSONObject()
+    json["before"] = before?.json ?? .null
+    json["after"] = after?.json ?? .null
+    json["held"] = [
+      [
+        "by": "older snapshots, until vacuum expires them",
+        "files": .integer(Int64(result.rewrittenFileCount)),
+        "bytes": .integer(result.rewrittenBytes),
+      ]
+    ]
+    return MaintenanceReport(
+      group: groupName, json: .object(json), text: text, isPartial: !result.failures.isEmpty)
+  }
+
+  /// Data and delete files of a table's current snapshot, as that counts them.
+  private struct LiveFiles {
+    let count: Int64
+    let bytes: Int64
+
+    /// nil when whoever made the snapshot has left out its totals.
+    init?(_ table: Table) {
+      guard let summary = table.metadata.currentSnapshot?.summary,
+        let files = summary["total-data-files"].flatMap({ Int64($0) }),
+        let bytes = summary["total-files-size"].flatMap({ Int64($0) })
+      else { return nil }
+      let deletes = summary["total-delete-files"].flatMap { Int64($0) } ?? 0
+      let (sum, overflow) = files.addingReportingOverflow(deletes)
+      count = overflow ? .max : sum
+      self.bytes = bytes
+    }
+
+    var json: JSONValue { ["files": .integer(count), "bytes": .integer(bytes)] }
   }
 
   public struct VacuumRequest: Sendable {
@@ -67,10 +130,16 @@ extension FeatureStore {
     public var maxSnapshotAgeMilliseconds: Int64?
     /// How many snapshots every branch keeps at least.
     public var minSnapshotsToKeep: Int64?
+    /// Snapshots to expire whatever their age; the head of a branch, or a tag's, is refused.
+    public var snapshotIDs: Set<Int64> = []
+    /// Whether files that no snapshot ever spoke of go, too.
+    public var removesOrphans = true
     /// Files that no snapshot speaks of go when they are older than this; three days by default, never
     /// less than one.
     public var orphanAgeMilliseconds: Int64?
     public var isDryRun = false
+    /// A dry run that says of every file why it stays or goes.
+    public var explainsFiles = false
 
     public init() {}
   }
@@ -82,37 +151,57 @@ extension FeatureStore {
     progress: MaintenanceProgress.Report? = nil,
     isStopped: @escaping @Sendable () -> Bool = { false }
   ) throws(FeatureStoreError) -> MaintenanceReport {
-    try withReserve { isLast throws(FeatureStoreError) in
-      try withMaintenanceLease(groupName, job: "vacuum") { table, _ in
-        var options = VacuumOptions()
-        if let age = request.maxSnapshotAgeMilliseconds {
-          options.olderThanMilliseconds = clock.nowMicroseconds() / 1000 - age
-        }
-        options.retainLast = request.minSnapshotsToKeep
-        options.orphanAgeMilliseconds = request.orphanAgeMilliseconds
-        var vacuum = Vacuum(table, options: options)
-        vacuum.isStopped = isStopped
-        vacuum.snapshotsInUse = { () throws(IcebergError) in
-          do throws(StorageError) {
-            return try SnapshotPins.pinned(of: table, in: self)
-          } catch { throw IcebergError(error) }
-        }
+    var options = VacuumOptions()
+    if let age = request.maxSnapshotAgeMilliseconds {
+      options.olderThanMilliseconds = clock.nowMicroseconds() / 1000 - age
+    }
+    options.retainLast = request.minSnapshotsToKeep
+    options.snapshotIDs = request.snapshotIDs
+    options.removesOrphans = request.removesOrphans
+    options.orphanAgeMilliseconds = request.orphanAgeMilliseconds
+    options.explainsFiles = request.explainsFiles
+    let chosen = options
+    guard !request.isDryRun, !request.explainsFiles else {
+      do {
+        let table = try offlineTable(groupName)
+        var vacuum = Vacuum(table, options: chosen)
+        vacuum.snapshotsInUse = snapshotsInUse(table)
         let plan = try vacuum.plan()
-        if request.isDryRun {
-          return MaintenanceReport(
-            group: groupName, json: plan.json, text: plan.description, isPartial: false)
+        let lines = plan.explanations.map { file in
+          "\n\(file.stays ? "stays" : "goes")\t\(file.sizeBytes)\t\(file.name)\t\(file.why)"
         }
-        let result = try vacuum.execute(plan, progress: progress)
+        return MaintenanceReport(
+          group: groupName, json: plan.json, text: plan.description + lines.joined(),
+          isPartial: false)
+      } catch { throw FeatureStoreError(error) }
+    }
+    return try withReserve { isLast throws(FeatureStoreError) in
+      try withMaintenanceLease(groupName, job: "vacuum") { table, _ in
+        var vacuum = Vacuum(table, options: chosen)
+        vacuum.isStopped = isStopped
+        vacuum.snapshotsInUse = snapshotsInUse(table)
+        let result = try vacuum.execute(vacuum.plan(), progress: progress)
         if let failure = result.failure, failure.storageError?.kind == .full, !isLast {
           throw failure
         }
         var text =
           "\(result.expiredSnapshotCount) snapshots expired, \(result.deletedFileCount) files "
-          + "(\(result.deletedBytes) bytes) deleted"
+          + "(\(result.deletedBytes) bytes) deleted\n" + result.use.description(after: result.after)
         if let failure = result.failure { text += "\n  not all deleted: \(failure)" }
         return MaintenanceReport(
           group: groupName, json: result.json, text: text, isPartial: result.failure != nil)
       }
+    }
+  }
+
+  /// What training sets that are being made read.
+  private func snapshotsInUse(
+    _ table: Table
+  ) -> @Sendable () throws(IcebergError) -> Set<Int64> {
+    { () throws(IcebergError) in
+      do throws(StorageError) {
+        return try SnapshotPins.pinned(of: table, in: self)
+      } catch { throw IcebergError(error) }
     }
   }
 }

@@ -153,8 +153,6 @@ struct OfflineTables: Sendable {
   private func properties(_ group: FeatureGroup, _ lsn: Int64) -> [String: String] {
     var properties = [
       "write.metadata.metrics.default": "counts",
-      "write.metadata.delete-after-commit.enabled": "true",
-      "write.metadata.previous-versions-max": "100",
       "write.parquet.compression-codec": "zstd",
     ]
     let bounded =

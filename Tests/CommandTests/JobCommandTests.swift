@@ -45,7 +45,7 @@ import Testing
   @Test func wrongJobsAreExplained() throws {
     let fixture = try Self.fixture()
     for (arguments, status, text) in [
-      (["readings", "compact"], 64, "optimize or vacuum"),
+      (["readings", "compact"], 64, "there are: optimize, rewrite-manifests"),
       (["readings", "optimize"], 64, "schedule or a threshold"),
       (["readings", "optimize", "--every", "99 * * * *"], 64, "'99' is no minute"),
       (["readings", "optimize", "--when", "smal-files=1"], 64, "small-files"),

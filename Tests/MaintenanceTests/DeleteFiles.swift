@@ -43,9 +43,14 @@ extension Table {
 
   /// A position delete file, written.
   func positionDeletes(_ name: String, of path: String, _ positions: [Int64]) throws -> DataFile {
+    try positionDeletes(name, of: positions.map { (path, $0) })
+  }
+
+  /// The same for rows of several data files.
+  func positionDeletes(_ name: String, of rows: [(String, Int64)]) throws -> DataFile {
     var paths = BytesBuilder(.string)
     var numbers = FixedWidthBuilder<Int64>(.int64, zero: 0)
-    for position in positions {
+    for (path, position) in rows {
       paths.append(path)
       numbers.append(position)
     }
@@ -58,11 +63,28 @@ extension Table {
     let writer = try ParquetWriter(file: file, schema: schema)
     try writer.write(
       RecordBatch(
-        schema: schema, columns: [paths.finish(), numbers.finish()], rowCount: positions.count))
+        schema: schema, columns: [paths.finish(), numbers.finish()], rowCount: rows.count))
     let size = try writer.finish().fileSizeBytes
     try io.publish(file)
     return DataFile(
-      content: .positionDeletes, path: location, recordCount: Int64(positions.count),
+      content: .positionDeletes, path: location, recordCount: Int64(rows.count),
       fileSizeInBytes: size)
+  }
+
+  /// An equality delete file on the column `id`, written.
+  func equalityDeletes(_ name: String, ids: [Int64]) throws -> DataFile {
+    let schema = Schema([Field("id", .int64, isNullable: false, fieldID: 1)])
+    let location = metadata.dataFolder + "/\(name).parquet"
+    let file = try io.create(location)
+    let writer = try ParquetWriter(file: file, schema: schema)
+    let column = Column(type: .int64, count: ids.count, buffers: [Buffer(copying: ids)])
+    try writer.write(RecordBatch(schema: schema, columns: [column], rowCount: ids.count))
+    let size = try writer.finish().fileSizeBytes
+    try io.publish(file)
+    var delete = DataFile(
+      content: .equalityDeletes, path: location, recordCount: Int64(ids.count),
+      fileSizeInBytes: size)
+    delete.equalityIDs = [1]
+    return delete
   }
 }

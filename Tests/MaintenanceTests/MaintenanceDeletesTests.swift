@@ -52,6 +52,91 @@ import Testing
     #expect(try table.sortedRows().map(\.id) == [0, 4, 5, 6, 7, 8, 9])
   }
 
+  /// Delete files that speak of several data files, all of one commit, so as old as the rewrite's rows.
+  private func withDeletesOfThePartition(_ fixture: MaintenanceFixture) throws -> Table {
+    let table = try fixture.table(properties: ["optimize_rewrite_delete_file_threshold": "2"])
+      .appending(files: 2)
+    let paths = try table.dataFiles().map(\.path).sorted()
+    return try table.deleting([
+      try table.positionDeletes("d1", of: paths.map { ($0, 0) }),
+      try table.positionDeletes("d2", of: paths.map { ($0, 1) }),
+    ])
+  }
+
+  @Test func deletesOfOtherFilesAreNoReasonToRewriteAFileAgain() throws {
+    let fixture = try MaintenanceFixture()
+    let table = try withDeletesOfThePartition(fixture)
+    let before = try table.sortedRows()
+    let options = try RewriteDataFilesOptions(
+      ["remove-dangling-deletes": "false"], tableProperties: table.properties)
+    let job = try RewriteDataFiles(table, options: options)
+    #expect(try job.execute(job.plan()).rewrittenFileCount == 2)
+    // The new file has the number of the snapshot that brought the deletes, so by their age they apply to it.
+    let task = try #require(table.refresh().newScan().planFiles().tasks.first)
+    #expect(task.deletes.count == 2)
+    #expect(try job.plan().files.isEmpty)
+    #expect(try table.sortedRows() == before && before.count == 16)
+  }
+
+  @Test func danglingDeletesAreTakenOutAndOthersStay() throws {
+    let fixture = try MaintenanceFixture()
+    var table = try withDeletesOfThePartition(fixture)
+    // A file that no rewrite touches, with deletes that apply to it, and one that applies to nothing.
+    table = try table.appending(Array(100..<110))
+    let newest = try #require(
+      table.newScan().planFiles().tasks.max { $0.sequenceNumber < $1.sequenceNumber })
+    table = try table.deleting([
+      try table.positionDeletes("live", of: [(newest.dataFile.path, 3)]),
+      try table.positionDeletes("dead", of: [("file:///nowhere/else.parquet", 3)]),
+      scoped(
+        try table.positionDeletes("gone", of: "file:///nowhere/gone.parquet", [1]),
+        to: "file:///nowhere/gone.parquet"),
+    ])
+    let before = try table.sortedRows()
+    #expect(before.count == 25)
+    var job = try RewriteDataFiles(
+      table, options: RewriteDataFilesOptions([:], tableProperties: table.properties))
+    job.filter = .comparison("id", .less, .long(50))
+    let result = try job.execute(job.plan())
+    #expect(result.rewrittenFileCount == 2 && result.removedDeleteFileCount == 4)
+    #expect(result.danglingDeletesError == nil)
+    let left = try result.table.newScan().planFiles().tasks.flatMap(\.deletes).map(\.dataFile.path)
+    #expect(Set(left).count == 1 && left.allSatisfy { $0.contains("live") })
+    #expect(try table.sortedRows() == before)
+    #expect(result.table.metadata.currentSnapshot?.operation == .replace)
+    #expect(
+      result.table.metadata.currentSnapshot?.summary["removed-position-delete-files"] == "4")
+    // And another run finds nothing.
+    let again = try job.execute(job.plan())
+    #expect(again.removedDeleteFileCount == 0 && again.commitCount == 0)
+  }
+
+  @Test func equalityDeletesThatNoOlderRowIsLeftForAreTakenOut() throws {
+    let fixture = try MaintenanceFixture()
+    var table = try fixture.table().appending(files: 6)
+    table = try table.deleting([try table.equalityDeletes("e", ids: [3, 14, 15])])
+    let before = try table.sortedRows()
+    #expect(before.count == 57)
+    let result = try rewrite(table)
+    #expect(result.removedDeleteFileCount == 1 && result.removedRowCount == 3)
+    #expect(try table.sortedRows() == before)
+    let summary = try #require(result.table.metadata.currentSnapshot?.summary)
+    #expect(summary["total-delete-files"] == nil || summary["total-delete-files"] == "0")
+    #expect(summary["removed-equality-delete-files"] == "1")
+  }
+
+  @Test func aDeleteFileThatCannotBeReadStays() throws {
+    let fixture = try MaintenanceFixture()
+    var table = try fixture.table().appending(files: 1)
+    let path = try #require(table.dataFiles().first?.path)
+    let delete = try table.positionDeletes("d", of: [(path, 0), ("file:///x.parquet", 0)])
+    table = try table.deleting([delete])
+    try FileManager.default.removeItem(atPath: try Location.path(of: delete.path))
+    let result = try rewrite(table)
+    #expect(result.removedDeleteFileCount == 0 && result.danglingDeletesError == nil)
+    #expect(try result.table.newScan().planFiles().tasks.first?.deletes.count == 1)
+  }
+
   @Test func s24DeletesCommittedDuringTheRewriteMakeItFail() throws {
     let fixture = try MaintenanceFixture()
     let table = try fixture.table().appending(files: 6)

@@ -88,7 +88,7 @@ extension Table {
 }
 
 extension RecordBatch {
-  fileprivate var tableRows: [TableRow] {
+  var tableRows: [TableRow] {
     let (idColumn, timeColumn, numberColumn) = (columns[0], columns[1], columns[2])
     let ids = idColumn.values(as: Int64.self)
     let times = timeColumn.values(as: Int64.self)

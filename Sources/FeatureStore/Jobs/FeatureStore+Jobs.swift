@@ -119,6 +119,8 @@ extension FeatureStore {
         .smallFiles: Int64(health.rewrittenFileCount),
         .deletePercent: health.deletePercent,
         .snapshots: Int64(health.snapshotCount),
+        .manifests: Int64(health.manifestCount),
+        .deleteFiles: Int64(health.deleteFileCount),
         .metadataBytes: health.metadataBytes,
       ]
     } catch { throw FeatureStoreError(error) }
@@ -191,28 +193,20 @@ extension FeatureStore {
   }
 
   private func perform(_ due: DueJob, _ run: inout JobRun, _ options: JobOptions) {
-    let limit = due.job.timeoutSeconds.map { ContinuousClock.now + .seconds($0) }
-    let isOver: @Sendable () -> Bool = {
-      options.isStopped() || limit.map { ContinuousClock.now >= $0 } ?? false
-    }
-    var pause = max(options.retryPauseMilliseconds, 0)
-    while true {
-      run.attemptCount += 1
-      do throws(FeatureStoreError) {
-        let report = try perform(due, isStopped: isOver)
-        run.report = report.json
-        run.outcome = report.isPartial ? (isOver() ? .timedOut : .partial) : .succeeded
-        run.error = report.isPartial ? report.text : nil
-        return
-      } catch {
-        run.outcome = error.code == .locked ? .locked : isOver() ? .timedOut : .failed
-        run.error = error.message
-        guard run.outcome == .failed, run.attemptCount <= due.job.retryCount,
-          Self.isWorthARetry(error)
-        else { return }
+    let attempts = MaintenanceAttempts(
+      retryCount: due.job.retryCount, timeoutSeconds: due.job.timeoutSeconds,
+      pauseMilliseconds: options.retryPauseMilliseconds, isStopped: options.isStopped)
+    do throws(FeatureStoreError) {
+      let report = try attempts.run { () throws(FeatureStoreError) in
+        run.attemptCount += 1
+        return try perform(due) { attempts.isOver }
       }
-      _ = Monitor(()).wait(timeoutMilliseconds: pause) { _ -> Bool? in isOver() ? true : nil }
-      pause = min(pause * 2, 60_000)
+      run.report = report.json
+      run.outcome = report.isPartial ? (attempts.isOver ? .timedOut : .partial) : .succeeded
+      run.error = report.isPartial ? report.text : nil
+    } catch {
+      run.outcome = error.code == .locked ? .locked : attempts.isOver ? .timedOut : .failed
+      run.error = error.message
     }
   }
 
@@ -221,13 +215,11 @@ extension FeatureStore {
   ) throws(FeatureStoreError) -> MaintenanceReport {
     switch due.job.operation {
     case .optimize: try optimize(due.group, options: due.job.options, isStopped: isStopped)
+    case .rewriteManifests: try rewriteManifests(due.group, options: due.job.options)
+    case .rewritePositionDeletes:
+      try rewritePositionDeletes(due.group, options: due.job.options, isStopped: isStopped)
     case .vacuum:
       try vacuum(due.group, request: due.job.vacuumRequest(), isStopped: isStopped)
     }
-  }
-
-  /// What a wrong option or a damaged table says, it says again.
-  private static func isWorthARetry(_ error: FeatureStoreError) -> Bool {
-    [.storage, .full, .conflict, .commitStateUnknown, .timeout].contains(error.code)
   }
 }

@@ -62,18 +62,27 @@ extension MaintenancePolicy.Job {
     if let timeoutSeconds, timeoutSeconds < 1 {
       throw invalid("a timeout of \(timeoutSeconds) seconds")
     }
-    switch operation {
-    case .optimize:
-      do { _ = try RewriteDataFilesOptions(options, tableProperties: [:]) } catch {
-        throw FeatureStoreError(error)
+    do {
+      switch operation {
+      case .optimize: _ = try RewriteDataFilesOptions(options, tableProperties: [:])
+      case .rewriteManifests: _ = try RewriteManifests.Options(options)
+      case .rewritePositionDeletes: _ = try RewritePositionDeleteFiles.Options(options)
+      case .vacuum: _ = try vacuumRequest()
       }
-    case .vacuum: _ = try vacuumRequest()
-    }
+    } catch { throw FeatureStoreError(error) }
   }
 
   func vacuumRequest() throws(FeatureStoreError) -> FeatureStore.VacuumRequest {
     var request = FeatureStore.VacuumRequest()
     for (name, text) in options {
+      if name == "remove-orphans" {
+        guard let flag = Bool(text) else {
+          throw FeatureStoreError(
+            .invalidArgument, "option '\(name)' takes true or false, not '\(text)'")
+        }
+        request.removesOrphans = flag
+        continue
+      }
       guard let value = Int64(text), value >= 0 else {
         throw FeatureStoreError(.invalidArgument, "option '\(name)' takes a number, not '\(text)'")
       }
@@ -85,7 +94,7 @@ extension MaintenancePolicy.Job {
         throw FeatureStoreError(
           .invalidArgument,
           "vacuum has no option '\(name)'; there are: max-snapshot-age-ms, min-snapshots-to-keep, "
-            + "older-than-ms")
+            + "older-than-ms, remove-orphans")
       }
     }
     return request

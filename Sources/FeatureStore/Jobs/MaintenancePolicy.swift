@@ -3,8 +3,14 @@
 /// A pure value; `FeatureStore.setMaintenancePolicy` keeps it with the store.
 public struct MaintenancePolicy: Hashable, Sendable {
   public enum Operation: String, Hashable, Sendable, CaseIterable {
+    // Due jobs run in the order of these words: what makes work for another one comes before it.
+
     /// Compacts small files.
     case optimize
+    /// Writes manifests anew.
+    case rewriteManifests = "rewrite-manifests"
+    /// Puts few position delete files in the place of many.
+    case rewritePositionDeletes = "rewrite-position-deletes"
     /// Expires snapshots and deletes what nothing refers to.
     case vacuum
   }
@@ -16,6 +22,10 @@ public struct MaintenancePolicy: Hashable, Sendable {
     /// Records of delete files per hundred records of data files.
     case deletePercent = "delete-percent"
     case snapshots
+    /// Manifests of the current snapshot.
+    case manifests
+    /// Delete files that apply to data files.
+    case deleteFiles = "delete-files"
     /// Bytes of the current metadata file.
     case metadataBytes = "metadata-bytes"
   }
@@ -28,7 +38,8 @@ public struct MaintenancePolicy: Hashable, Sendable {
     /// Due when any of these is reached.
     public var thresholds: [Threshold: Int64]
     /// Options of the operation by the names that its command has: `target-file-size-bytes` and others of
-    /// Iceberg's for optimize; `max-snapshot-age-ms`, `min-snapshots-to-keep` and `older-than-ms` for vacuum.
+    /// Iceberg's for optimize and rewrite-position-deletes; `spec-id`, `sort-by` and `target-size-bytes` for
+    /// rewrite-manifests; `max-snapshot-age-ms`, `min-snapshots-to-keep` and `older-than-ms` for vacuum.
     public var options: [String: String]
     /// How often a failed run is tried again at once, with growing pauses.
     public var retryCount: Int

@@ -54,10 +54,15 @@ extension TableDefinition {
   /// The properties of a new table. Frequent small commits would otherwise leave a metadata file each;
   /// what is kept is the log.
   package var propertiesOfNewTable: [String: String] {
-    [
+    var all = [
       "write.metadata.delete-after-commit.enabled": "true",
       "write.metadata.previous-versions-max": "100",
-    ].merging(properties) { $1 }
+    ]
+    // Athena's name says it, too.
+    if properties["vacuum_max_metadata_files_to_keep"] != nil {
+      all["write.metadata.previous-versions-max"] = nil
+    }
+    return all.merging(properties) { $1 }
   }
 }
 

@@ -7,6 +7,8 @@ struct FileChange: Sendable {
   var removed: [DataFile] = []
   /// Delete files that leave the table because others of `added` say the same and more.
   var removedDeletes: [DataFile] = []
+  /// Whether a replacement adds delete files, which say the same as those that it removes.
+  var rewritesDeletes = false
   /// The paths of those of `removed` whose every row goes, whatever others delete in them.
   var removedAsWhole: Set<String> = []
   /// For changes of rows: what others must not have done meanwhile.
@@ -33,7 +35,7 @@ struct FileChange: Sendable {
       guard addedPaths.insert(file.commitKey).inserted else {
         throw IcebergError(.invalidArgument, "'\(file.path)' is added twice in one commit")
       }
-      guard operation != .replace || file.content == .data else {
+      guard operation != .replace || rewritesDeletes || file.content == .data else {
         throw IcebergError(
           .invalidArgument, "'\(file.path)' has deletes, which a replacement cannot add")
       }
@@ -57,7 +59,7 @@ struct FileChange: Sendable {
 
   /// A replacement changes no rows: what goes in must come out.
   private func validateRowCounts() throws(IcebergError) {
-    let addedRows = added.reduce(Int64(0)) { $0 &+ $1.recordCount }
+    let addedRows = added.reduce(Int64(0)) { $1.content == .data ? $0 &+ $1.recordCount : $0 }
     let removedRows = removed.reduce(Int64(0)) { $0 &+ $1.recordCount }
     guard rowsRemovedByDeletes >= 0, addedRows == removedRows &- rowsRemovedByDeletes else {
       throw IcebergError(

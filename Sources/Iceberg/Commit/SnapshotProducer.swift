@@ -76,9 +76,13 @@ struct SnapshotProducer {
     let added = try addedManifests(metadata)
     var kept = try withoutRemovedFiles(existing, metadata, &summary)
     kept = try withoutRemovedManifests(kept)
-    var manifests = (added + kept).filter { $0.content == .data }
-    manifests += change.addedManifests.filter { $0.content == .data }
-    var deletes = (added + kept).filter { $0.content == .deletes }
+    let replacing = change.addedManifests.map { manifest in
+      var manifest = manifest
+      manifest.addedSnapshotID = snapshotID
+      return manifest
+    }
+    var manifests = (added + kept + replacing).filter { $0.content == .data }
+    var deletes = (added + kept + replacing).filter { $0.content == .deletes }
     if mergesManifests(metadata) {
       manifests = try merge(manifests, metadata)
       deletes = try merge(deletes, metadata)

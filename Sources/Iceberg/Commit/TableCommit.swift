@@ -125,7 +125,8 @@ extension TableCommit {
     self.change = change
   }
 
-  /// Puts manifests in the place of others that list the same live files.
+  /// Puts manifests in the place of others that list the same live files. They must be durable but for their names,
+  /// and lie in the table's metadata folder.
   public mutating func replaceManifests(_ removed: [ManifestFile], with added: [ManifestFile]) {
     var replacement = FileChange(operation: .replace)
     replacement.removedManifests = removed

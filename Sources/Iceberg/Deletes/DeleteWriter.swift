@@ -21,7 +21,7 @@ struct DeleteWriter {
     _ positions: PositionBitmap, of file: DataFile
   ) throws(IcebergError) {
     guard table.metadata.formatVersion >= 3 else {
-      written.append(try writePositions(positions, of: file))
+      written.append(try writePositions([(file, positions)]))
       return
     }
     let blob = puffin.add(
@@ -38,6 +38,26 @@ struct DeleteWriter {
     vector.contentSizeInBytes = blob.sizeBytes
     vectors.append(vector)
     if puffin.bytes.count >= DeleteWriter.targetSizeBytes { try endPuffin() }
+  }
+
+  /// Writes files for several data files of one partition together, in format version 2.
+  ///
+  /// - Parameter parts: the rows of each data file, sorted by its path.
+  mutating func add(
+    _ parts: [(file: DataFile, rows: PositionBitmap)], rowsPerFile: Int64
+  ) throws(IcebergError) {
+    var open: [(file: DataFile, rows: PositionBitmap)] = []
+    var count: Int64 = 0
+    for part in parts {
+      if !open.isEmpty, count.addingSaturated(part.rows.count) > rowsPerFile {
+        written.append(try writePositions(open))
+        open = []
+        count = 0
+      }
+      open.append(part)
+      count = count.addingSaturated(part.rows.count)
+    }
+    if !open.isEmpty { written.append(try writePositions(open)) }
   }
 
   mutating func finish() throws(IcebergError) -> [DataFile] {
@@ -63,45 +83,51 @@ struct DeleteWriter {
     vectors = []
   }
 
+  /// - Parameter parts: at least one.
   private func writePositions(
-    _ positions: PositionBitmap, of file: DataFile
+    _ parts: [(file: DataFile, rows: PositionBitmap)]
   ) throws(IcebergError) -> DataFile {
-    let spec = table.metadata.partitionSpec(id: file.specID) ?? .unpartitioned
-    let folder = PartitionPath.text(spec, file.partition)
+    let first = parts[0].file
+    let spec = table.metadata.partitionSpec(id: first.specID) ?? .unpartitioned
+    let folder = PartitionPath.text(spec, first.partition)
     let name = "\(RandomIdentifier.uuid())-deletes.parquet"
     let location = Location.join(
       table.metadata.dataFolder, folder.isEmpty ? name : folder + "/" + name)
-    let rows = positions.positions
     let fields = [MetadataColumn.deletedPath.field, MetadataColumn.deletedPosition.field]
     let schema = TableSchema(fields: fields)
     let columns = schema.columnarSchema
-    let batch = RecordBatch(
-      schema: columns,
-      columns: [
-        try .constant(.string(file.path), type: .string, count: rows.count),
-        Column(type: .int64, count: rows.count, buffers: [Buffer(copying: rows)]),
-      ], rowCount: rows.count)
     let output = try table.io.create(location)
     do {
       var options = ParquetWriterOptions()
       options.hasFooterChecksums = true
       let writer = try ParquetWriter(file: output, schema: columns, options: options)
-      try writer.write(batch)
-      let summary = try writer.finish()
-      try table.io.publish(output)
-      var delete = DataFile(
-        content: .positionDeletes, path: location, specID: file.specID, partition: file.partition,
-        recordCount: Int64(rows.count), fileSizeInBytes: summary.fileSizeBytes)
       // Whole paths: a reader finds the one data file by equal bounds.
       var metrics = MetricsCollector(
         schema: schema, configuration: MetricsConfiguration(defaultMode: .full))
-      try metrics.add(batch)
+      var count: Int64 = 0
+      for part in parts {
+        let rows = part.rows.positions
+        let batch = RecordBatch(
+          schema: columns,
+          columns: [
+            try .constant(.string(part.file.path), type: .string, count: rows.count),
+            Column(type: .int64, count: rows.count, buffers: [Buffer(copying: rows)]),
+          ], rowCount: rows.count)
+        try writer.write(batch)
+        try metrics.add(batch)
+        count += Int64(rows.count)
+      }
+      let summary = try writer.finish()
+      try table.io.publish(output)
+      var delete = DataFile(
+        content: .positionDeletes, path: location, specID: first.specID,
+        partition: first.partition, recordCount: count, fileSizeInBytes: summary.fileSizeBytes)
       metrics.apply(to: &delete)
       delete.splitOffsets = summary.splitOffsets
       for column in summary.columns {
         if let id = column.leaf.field.fieldID { delete.columnSizes[id] = column.compressedBytes }
       }
-      delete.referencedDataFile = file.path
+      if parts.count == 1 { delete.referencedDataFile = first.path }
       return delete
     } catch {
       table.io.abandon(output)

@@ -116,7 +116,7 @@ enum PositionDeleteFile {
 
 extension Column {
   /// Whether two values of a column of texts are equal.
-  fileprivate func hasSameBytes(_ index: Int, as other: Int) -> Bool {
+  func hasSameBytes(_ index: Int, as other: Int) -> Bool {
     let left = bytes(at: index)
     let right = bytes(at: other)
     guard left.byteCount == right.byteCount else { return false }

@@ -53,7 +53,10 @@ public struct BinPackPlanner: Sendable {
   }
 
   private func group(_ files: [RewriteCandidate], _ partition: [Literal?]) -> RewriteFileGroup {
-    let size = files.reduce(Int64(0)) { $0.addingSaturated($1.sizeBytes) }
+    var size = files.reduce(Int64(0)) { $0.addingSaturated($1.sizeBytes) }
+    if options.compressionFactor != 1 {
+      size = Int64(saturating: Double(size) * options.compressionFactor)
+    }
     return RewriteFileGroup(
       files: files, partition: partition, expectedOutputFiles: expectedOutputFiles(size),
       inputSplitSizeBytes: inputSplitSize(size), maxOutputFileSizeBytes: writeMaxFileSize)
@@ -75,7 +78,7 @@ extension BinPackPlanner {
       || group.contains(where: hasTooManyDeletes)
   }
 
-  private func hasTooManyDeletes(_ file: RewriteCandidate) -> Bool {
+  func hasTooManyDeletes(_ file: RewriteCandidate) -> Bool {
     if Int64(file.deleteFileCount) >= options.deleteFileThreshold { return true }
     guard file.deleteFileCount > 0, file.recordCount > 0 else { return false }
     let deleted = min(file.fileScopedDeletedRecordCount, file.recordCount)

@@ -5,14 +5,27 @@
 /// statistics, and the hint. If anything of a snapshot that is kept cannot be read, there is no
 /// answer, and so nothing may be deleted.
 struct ReachableFiles {
-  private(set) var kinds: [String: TableFileKind] = [:]
+  struct File {
+    var kind: TableFileKind
+    /// Which of the holders named it first.
+    var holder: Int
+  }
 
-  func contains(_ name: String) -> Bool { kinds[name] != nil }
+  private(set) var files: [String: File] = [:]
+  private(set) var holders: [FileHolder] = []
 
+  func contains(_ name: String) -> Bool { files[name] != nil }
+
+  func holder(of name: String) -> FileHolder? { files[name].map { holders[$0.holder] } }
+
+  /// What is inserted from here on is held by this one.
+  mutating func begin(_ holder: FileHolder) { holders.append(holder) }
+
+  /// - Precondition: `begin` was called.
   mutating func insert(_ location: String, _ kind: TableFileKind, _ names: TableFileNames)
     throws(IcebergError)
   {
-    kinds[try names.name(of: location)] = kind
+    insert(try names.name(of: location), kind)
   }
 
   /// What the metadata file itself names, without its snapshots.
@@ -27,7 +40,6 @@ struct ReachableFiles {
     try insert(Location.join(metadata.metadataFolder, "version-hint.text"), .other, names)
   }
 
-  mutating func formUnion(_ other: ReachableFiles) { kinds.merge(other.kinds) { mine, _ in mine } }
 }
 
 /// Reads each manifest once, however many snapshots share it.
@@ -90,5 +102,7 @@ struct ReachabilityWalker {
 }
 
 extension ReachableFiles {
-  fileprivate mutating func insert(_ name: String, _ kind: TableFileKind) { kinds[name] = kind }
+  fileprivate mutating func insert(_ name: String, _ kind: TableFileKind) {
+    if files[name] == nil { files[name] = File(kind: kind, holder: holders.count - 1) }
+  }
 }

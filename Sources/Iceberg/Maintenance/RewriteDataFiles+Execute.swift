@@ -10,8 +10,9 @@ extension RewriteDataFiles {
   /// for long, so that a busy writer does not keep a rewrite out. Without partial progress there is one commit at the
   /// end, and any failure ends the job with nothing changed.
   ///
-  /// Memory: for each group that is rewritten at a time a few batches for each thread, and the row group that
-  /// its writer has open.
+  /// Memory: the plan, and what `memoryLimitBytes` says, which is shared out as `RewriteMemory` has it. What is sorted
+  /// and does not fit goes into files in the table's folder, which takes as much of the disk as the rows of a group
+  /// not compressed.
   ///
   /// - Throws: without partial progress, whatever made the job fail; its files are removed, unless
   ///   the commit's outcome is unknown.
@@ -19,7 +20,18 @@ extension RewriteDataFiles {
     _ plan: RewriteDataFilesPlan, progress: MaintenanceProgress.Report? = nil
   ) throws(IcebergError) -> RewriteDataFilesResult {
     var result = RewriteDataFilesResult(table: plan.table)
-    guard plan.startingSnapshot != nil, !plan.files.groups.isEmpty else { return result }
+    guard plan.startingSnapshot != nil else { return result }
+    if !plan.files.groups.isEmpty { result = try rewriteGroups(plan, progress) }
+    if options.removesDanglingDeletes, result.unknownCommit == nil, !isStopped() {
+      removeDanglingDeletes(&result)
+    }
+    return result
+  }
+
+  private func rewriteGroups(
+    _ plan: RewriteDataFilesPlan, _ progress: MaintenanceProgress.Report?
+  ) throws(IcebergError) -> RewriteDataFilesResult {
+    var result = RewriteDataFilesResult(table: plan.table)
     let meter = ProgressMeter(plan.files, progress)
     var failedCommits: Int64 = 0
     var work = plan.files.groups.map { Work(group: $0, plan: plan) }
@@ -28,8 +40,10 @@ extension RewriteDataFiles {
     while !work.isEmpty {
       var again: [Work] = []
       var waiting: [Written] = []
-      let queue = GroupQueue(work, threadCount: concurrentGroups(work.count)) { work in
-        Result { () throws(IcebergError) in try rewrite(work, meter) }
+      let memory = RewriteMemory(
+        limit: options.memoryLimitBytes, groups: concurrentGroups(work.count), threads: threadCount)
+      let queue = GroupQueue(work, threadCount: memory.groupCount) { work in
+        Result { () throws(IcebergError) in try rewrite(work, memory, meter) }
       }
       defer { queue.stop() }
       var notTakenError = stopped

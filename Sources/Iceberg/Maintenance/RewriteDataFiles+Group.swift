@@ -18,24 +18,23 @@ extension RewriteDataFiles {
     var removedRowCount: Int64
   }
 
-  func rewrite(_ work: Work, _ meter: ProgressMeter) throws(IcebergError) -> Written {
+  func rewrite(
+    _ work: Work, _ memory: RewriteMemory, _ meter: ProgressMeter
+  ) throws(IcebergError) -> Written {
     if isStopped() { throw stopped }
     let table = work.plan.table
-    var writing = DataFileWriter.Options()
-    writing.targetFileSizeBytes = min(
-      work.group.inputSplitSizeBytes, work.group.maxOutputFileSizeBytes)
-    // Rows stay the same rows: they take their ids along.
-    writing.writesRowLineage = table.metadata.formatVersion >= 3
-    let writer = try DataFileWriter(table, options: writing)
+    let order = try RowOrder(options, table)
+    let writer = try writer(work, order, memory)
     do throws(IcebergError) {
       var read: Int64 = 0
       var removedRows: Int64 = 0
       let tasks = try tasks(of: work)
-      let rows = try ReadAheadScan(scan(table), tasks, threadCount: threadCount)
+      let sort = order.map { ExternalSort(table, $0, memoryBytes: memory.sortBytes) }
+      let rows = try GroupRows(scan(table, memory), tasks, threadCount: memory.decodingThreads)
       while let event = try rows.next() {
         if isStopped() { throw stopped }
         switch event {
-        case .batch(let batch): try writer.write(batch)
+        case .batch(let batch): if let sort { try sort.add(batch) } else { try writer.write(batch) }
         case .end(let files):
           for (task, rowCount) in files {
             try check(task, rowCount)
@@ -44,6 +43,11 @@ extension RewriteDataFiles {
             if work.replanCount == 0 { meter.add(task.dataFile) }
           }
         }
+      }
+      rows.cancel()
+      try sort?.finish { batch throws(IcebergError) in
+        if isStopped() { throw stopped }
+        try writer.write(batch)
       }
       let added = try writer.finish()
       let written = added.reduce(Int64(0)) { $0.addingSaturated($1.recordCount) }
@@ -57,6 +61,25 @@ extension RewriteDataFiles {
       writer.abandon()
       throw error
     }
+  }
+
+  private func writer(
+    _ work: Work, _ order: RowOrder?, _ memory: RewriteMemory
+  ) throws(IcebergError) -> DataFileWriter {
+    let table = work.plan.table
+    let spec = try options.outputSpec(table.metadata)
+    var writing = DataFileWriter.Options()
+    writing.specID = spec.specID
+    writing.sortOrderID = order?.sortOrderID
+    writing.targetFileSizeBytes = min(
+      work.group.inputSplitSizeBytes, work.group.maxOutputFileSizeBytes)
+    // Rows stay the same rows: they take their ids along.
+    writing.writesRowLineage = table.metadata.formatVersion >= 3
+    // Files of another spec come to lie in partitions that come mixed.
+    let isMixed = !spec.isUnpartitioned && work.group.files.contains { $0.specID != spec.specID }
+    writing.maximumOpenFiles = isMixed ? 8 : 2
+    writing.maximumRowGroupSizeBytes = memory.rowGroupBytes / (isMixed ? 8 : 1)
+    return try DataFileWriter(table, options: writing)
   }
 
   /// From the oldest to the newest, so that rows keep the order in which they came.
@@ -75,8 +98,9 @@ extension RewriteDataFiles {
       .map(\.element)
   }
 
-  private func scan(_ table: Table) -> TableScan {
+  private func scan(_ table: Table, _ memory: RewriteMemory) -> TableScan {
     var scan = table.newScan()
+    scan.memoryLimitBytes = memory.decodingBytes
     if table.metadata.formatVersion >= 3 { scan.columns = scan.columnsWithLineage }
     return scan
   }
@@ -96,6 +120,40 @@ extension RewriteDataFiles {
           + "read: nothing is committed")
     }
   }
+}
+
+/// The rows of a group's files: decoded ahead by threads, or one batch at a time where memory is short.
+final class GroupRows {
+  private let scan: TableScan
+  private var tasks: ArraySlice<FileScanTask>
+  private let ahead: ReadAheadScan?
+  private var file: (task: FileScanTask, scan: FileScan, rowCount: Int64)?
+
+  init(_ scan: TableScan, _ tasks: [FileScanTask], threadCount: Int?) throws(IcebergError) {
+    self.scan = scan
+    self.tasks = tasks[...]
+    ahead =
+      if let threadCount { try ReadAheadScan(scan, tasks, threadCount: threadCount) } else { nil }
+  }
+
+  /// nil after the last file.
+  func next() throws(IcebergError) -> ReadAheadScan.Event? {
+    if let ahead { return try ahead.next() }
+    if file == nil {
+      guard let task = tasks.popFirst() else { return nil }
+      file = (task, try scan.batches(task), 0)
+    }
+    guard let current = file else { return nil }
+    if let batch = try current.scan.next() {
+      file?.rowCount += Int64(batch.rowCount)
+      return .batch(batch)
+    }
+    file = nil
+    return .end([(current.task, current.rowCount)])
+  }
+
+  /// Ends the threads, and lets go of what they hold.
+  func cancel() { ahead?.cancel() }
 }
 
 /// Adds up what several threads have done, and reports it, one call at a time.

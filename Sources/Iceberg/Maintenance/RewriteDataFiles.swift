@@ -3,18 +3,21 @@ import Storage
 
 /// Rewrites small, large and much-deleted data files into files of the target size: compaction.
 ///
-/// Bin-packing: rows keep their order, files are read from the oldest to the newest. Inputs are
-/// never deleted here, that is `Vacuum`'s work once no snapshot speaks of them. Every commit checks
-/// that as many rows went in as come out.
+/// Bin-packing: rows keep their order, files are read from the oldest to the newest; or rows are sorted, or laid along
+/// a Z-order curve. Inputs are never deleted here, that is `Vacuum`'s work once no snapshot speaks of them. Every
+/// commit checks that as many rows went in as come out.
 public struct RewriteDataFiles: Sendable {
   /// Table properties that each snapshot made here repeats in its summary, with the values of the
   /// head it is committed on: so the position of a log follower survives in every snapshot.
   public static let defaultSummaryProperties: Set<String> = ["fstore.lsn", "fstore.store-id"]
 
   public let table: Table
-  public let options: RewriteDataFilesOptions
+  public var options: RewriteDataFilesOptions
   /// Only files that may have matching rows are looked at; those are taken whole.
-  public var filter = FilterExpression.alwaysTrue
+  public var filter: FilterExpression {
+    get { options.filter }
+    set { options.filter = newValue }
+  }
   public var summaryProperties = RewriteDataFiles.defaultSummaryProperties
   /// How commits go about conflicts.
   public var commitOptions = CommitOptions()
@@ -48,9 +51,15 @@ public struct RewriteDataFiles: Sendable {
       throw IcebergError(
         .unsupported, "tables of format version 1 are not rewritten here: upgrade the table first")
     }
+    // What cannot be done is said before anything is.
+    _ = try RowOrder(options, head)
     var scan = head.newScan()
     scan.filter = filter
     let planned = try scan.planFiles()
+    var options = options
+    options.maxFileGroupInputFiles = min(options.maxFileGroupInputFiles, filesPerGroup)
+    let planner = try BinPackPlanner(options)
+    var deletedPaths = DeletedPaths(head.io)
     var tasks: [String: FileScanTask] = [:]
     var candidates: [RewriteCandidate] = []
     for task in planned.tasks where paths?.contains(task.dataFile.path) ?? true {
@@ -59,12 +68,17 @@ public struct RewriteDataFiles: Sendable {
         throw IcebergError(
           .invalidMetadata, "'\(task.dataFile.path)' is in the table twice: it is not rewritten")
       }
-      candidates.append(RewriteCandidate(task))
+      var candidate = RewriteCandidate(task)
+      // Deletes of the partition that speak of other files are no reason: after the rewrite they would be one again.
+      if !options.rewriteAll, planner.hasTooManyDeletes(candidate) {
+        candidate.deleteFileCount = task.deletes.count {
+          deletedPaths.mayApply($0.dataFile, to: candidate.path)
+        }
+      }
+      candidates.append(candidate)
     }
-    var options = options
-    options.maxFileGroupInputFiles = min(options.maxFileGroupInputFiles, filesPerGroup)
-    let files = try BinPackPlanner(options).plan(
-      candidates, outputSpecID: head.metadata.defaultSpecID)
+    let files = planner.plan(
+      candidates, outputSpecID: try options.outputSpec(head.metadata).specID)
     return RewriteDataFilesPlan(
       table: head, startingSnapshot: planned.snapshot, files: files, tasks: tasks)
   }
@@ -115,6 +129,11 @@ public struct RewriteDataFilesResult: Sendable {
   /// Groups that were planned again because somebody else had changed their files.
   public var replannedGroupCount = 0
   public var failures: [Failure] = []
+  /// Delete files that were taken out because they apply to nothing any more, beside those that went with
+  /// their data files.
+  public var removedDeleteFileCount = 0
+  /// Why those could not be taken out. Nothing depends on it: another run tries again.
+  public var danglingDeletesError: IcebergError?
   /// A commit's outcome is not known: nothing that it wrote was removed.
   public var unknownCommit: IcebergError?
 
@@ -132,6 +151,8 @@ public struct RewriteDataFilesResult: Sendable {
       "replanned-groups": .integer(Int64(replannedGroupCount)),
       "failed-files": .integer(Int64(failedFileCount)),
       "failures": .array(failures.map { .string($0.error.description) }),
+      "removed-delete-files": .integer(Int64(removedDeleteFileCount)),
+      "dangling-deletes-error": danglingDeletesError.map { .string($0.description) } ?? .null,
       "unknown-commit": unknownCommit.map { .string($0.description) } ?? .null,
     ]
   }

@@ -43,6 +43,30 @@ public struct RewriteDataFilesOptions: Hashable, Sendable {
   /// meanwhile still apply to them.
   public var usesStartingSequenceNumber = true
   public var jobOrder = JobOrder.none
+  /// Only files that may have matching rows are looked at; those are taken whole.
+  public var filter = FilterExpression.alwaysTrue
+  /// In which order rows are written.
+  public var strategy = RewriteStrategy.binPack
+  /// The partition spec of the new files; the table's default one by default.
+  public var outputSpecID: Int32?
+  /// Takes out delete files that apply to no row any more, in a commit of its own at the end. On by default here: in
+  /// the reference, where it is off, nobody ever removes them, and every scan goes on reading them.
+  public var removesDanglingDeletes = true
+  /// How much larger or smaller than the input the output is expected to be; only the expected number of files
+  /// depends on it. For `sort` and `zorder`.
+  public var compressionFactor: Double = 1
+  /// For `sort` and `zorder` in the reference, where it says how many tasks make one file. Understood, and without
+  /// effect: here one thread writes a file.
+  public var shufflePartitionsPerFile: Int64 = 1
+  /// How many bytes of a text a Z-order looks at.
+  public var variableLengthContribution: Int64 = 8
+  /// How many bytes a Z-value has at most.
+  public var maxZValueBytes: Int64 = 2_147_483_647
+  /// What reading, sorting and writing may hold in memory together, beside the plan; at least 128 MiB. Fewer groups and
+  /// threads are at work, and row groups are smaller, where it would be exceeded.
+  public var memoryLimitBytes: Int64 = 1 << 30
+  /// The least that `memoryLimitBytes` may be.
+  public static let leastMemoryLimitBytes: Int64 = 128 << 20
 
   public init() {}
 }
@@ -98,8 +122,41 @@ extension RewriteDataFilesOptions {
       }
       jobOrder = known
     }
+    if let text = reader.text("where") { filter = try FilterExpression(parsing: text) }
+    if let id = try reader.optionalInteger("output-spec-id") {
+      guard let id = Int32(exactly: id) else { throw refused("'output-spec-id' is \(id)") }
+      outputSpecID = id
+    }
+    removesDanglingDeletes = try reader.boolean(
+      "remove-dangling-deletes", otherwise: removesDanglingDeletes)
+    memoryLimitBytes = try reader.integer("max-memory-bytes", otherwise: memoryLimitBytes)
+    try readStrategy(&reader)
     try reader.refuseOthers()
     try validate()
+  }
+
+  /// Options of one strategy are unknown to the others.
+  private mutating func readStrategy(_ reader: inout OptionReader) throws(IcebergError) {
+    strategy = try RewriteStrategy(
+      name: reader.text("strategy"), sortOrder: reader.text("sort-order"),
+      zOrder: reader.text("z-order"))
+    guard strategy != .binPack else { return }
+    compressionFactor = try reader.number("compression-factor", otherwise: compressionFactor)
+    shufflePartitionsPerFile = try reader.integer(
+      "shuffle-partitions-per-file", otherwise: shufflePartitionsPerFile)
+    guard case .zOrder = strategy else { return }
+    variableLengthContribution = try reader.integer(
+      "var-length-contribution", otherwise: variableLengthContribution)
+    maxZValueBytes = try reader.integer("max-output-size", otherwise: maxZValueBytes)
+  }
+
+  /// The partition spec of new files.
+  func outputSpec(_ metadata: TableMetadata) throws(IcebergError) -> PartitionSpec {
+    guard let outputSpecID else { return metadata.defaultPartitionSpec }
+    guard let spec = metadata.partitionSpec(id: outputSpecID) else {
+      throw refused("Output spec id \(outputSpecID) is not a valid spec id for table")
+    }
+    return spec
   }
 
   /// Refuses what makes no sense, in the reference's words.
@@ -138,6 +195,17 @@ extension RewriteDataFilesOptions {
     try positive("max-concurrent-file-group-rewrites", maxConcurrentFileGroupRewrites)
     if isPartialProgressEnabled {
       try positive("partial-progress.max-commits", partialProgressMaxCommits)
+    }
+    guard compressionFactor > 0 else {
+      throw refused("'compression-factor' is set to \(compressionFactor) but must be > 0")
+    }
+    try positive("shuffle-partitions-per-file", shufflePartitionsPerFile)
+    try positive("var-length-contribution", variableLengthContribution)
+    try positive("max-output-size", maxZValueBytes)
+    guard memoryLimitBytes >= Self.leastMemoryLimitBytes else {
+      throw refused(
+        "'max-memory-bytes' is set to \(memoryLimitBytes) but must be >= "
+          + "\(Self.leastMemoryLimitBytes)")
     }
   }
 

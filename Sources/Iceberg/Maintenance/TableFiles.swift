@@ -99,7 +99,8 @@ struct TableListing: Sendable {
 
   private(set) var files: [File] = []
   /// Files and folders with hidden names, and links: not the table's, and left alone.
-  private(set) var skippedCount = 0
+  private(set) var skippedNames: [String] = []
+  var skippedCount: Int { skippedNames.count }
   /// The storage's clock when the listing began, in microseconds since 1970.
   let startedAt: Int64
 
@@ -159,14 +160,14 @@ struct TableListing: Sendable {
       guard try io.fileSystem.information(path)?.isDirectory == true else { return }
     } catch { throw IcebergError(error) }
     guard try names.isOwn(folder), depth < 64 else {
-      skippedCount += 1
+      skippedNames.append(folder)
       return
     }
     let entries: [String]
     do { entries = try io.fileSystem.contentsOfDirectory(path) } catch { throw IcebergError(error) }
     for entry in entries.sorted() {
       guard !Self.isHidden(entry, partitionNames) else {
-        skippedCount += 1
+        skippedNames.append(folder + "/" + entry)
         continue
       }
       let name = folder + "/" + entry
@@ -189,6 +190,8 @@ struct TableListing: Sendable {
 
   private static func isHidden(_ name: String, _ partitionNames: Set<String>) -> Bool {
     guard name.hasPrefix("_") || name.hasPrefix(".") else { return false }
+    // What a kill leaves of a hint that was being written: ours.
+    if name.hasPrefix(".version-hint.") { return false }
     guard let equals = name.firstIndex(of: "=") else { return true }
     return !partitionNames.contains(String(name[..<equals]))
   }

@@ -17,6 +17,7 @@ extension Vacuum {
       throw IcebergError(.validationFailed, "the plan was made for another table")
     }
     var result = VacuumResult(table: start)
+    result.use = plan.use
     if let expiry = plan.expiry, !expiry.isEmpty {
       result.table = try commit(expiry, plan.removedReferenceHeads, start)
       result.expiredSnapshotCount = expiry.expiredSnapshotIDs.count
@@ -81,6 +82,7 @@ extension Vacuum {
   ) throws(IcebergError) -> ReachableFiles {
     var walker = ReachabilityWalker(names: names, store: ManifestStore(io: head.io))
     var files = ReachableFiles()
+    files.begin(.current)
     try files.insertMetadata(head.metadata, at: head.metadataLocation, names)
     for snapshot in head.metadata.snapshots {
       try walker.add(snapshot, of: head.metadata, toleratesMissing: false, to: &files)
@@ -118,7 +120,6 @@ extension Vacuum {
       result.alreadyGoneCount += 1
       return
     }
-    result.deleted[file.kind, default: .init()].files += 1
-    result.deleted[file.kind, default: .init()].bytes += file.sizeBytes
+    result.deleted[file.kind, default: .init()].add(file.sizeBytes)
   }
 }

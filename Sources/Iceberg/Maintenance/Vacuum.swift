@@ -29,7 +29,7 @@ public struct Vacuum: Sendable {
   /// table's folder, to learn the storage's time.
   public func plan() throws(IcebergError) -> VacuumPlan {
     try refuseIfNotOurs(table)
-    let orphanAge = try options.orphanAge(table)
+    let orphanAge = try options.orphanAge(table.properties, table.metadata.tableUUID)
     let inUse = try snapshotsInUse()
     let names = try TableFileNames(location: table.location, io: table.io)
     let listing = try TableListing(
@@ -41,18 +41,20 @@ public struct Vacuum: Sendable {
     let expired = Set(expiry?.expiredSnapshotIDs ?? [])
     var walker = ReachabilityWalker(names: names, store: ManifestStore(io: head.io))
     var kept = ReachableFiles()
-    try addRetained(head, except: expired, &walker, &kept)
+    try addRetained(head, except: expired, expiry, &walker, &kept)
     try addNewerMetadata(head, listing, &walker, &kept)
     var before = kept
     for snapshot in head.metadata.snapshots where expired.contains(snapshot.snapshotID) {
+      before.begin(.snapshot(snapshot.snapshotID, nil))
       try walker.add(snapshot, of: head.metadata, toleratesMissing: true, to: &before)
     }
+    before.begin(.metadata)
     for file in head.metadata.statistics + head.metadata.partitionStatistics {
       try before.insert(file.path, .statistics, names)
     }
     var plan = VacuumPlan(
       tableUUID: head.metadata.tableUUID, expiry: expiry, removedReferenceHeads: [:], files: [],
-      keptCounts: [:], reachableFileCount: kept.kinds.count, skippedCount: listing.skippedCount,
+      keptCounts: [:], reachableFileCount: kept.files.count, skippedCount: listing.skippedCount,
       orphanCutoffMicroseconds: listing.startedAt.subtractingSaturated(
         orphanAge.multipliedSaturated(by: 1000)))
     for name in expiry?.removedReferences ?? [] {
@@ -80,17 +82,49 @@ public struct Vacuum: Sendable {
   }
 
   private func addRetained(
-    _ head: Table, except expired: Set<Int64>, _ walker: inout ReachabilityWalker,
-    _ files: inout ReachableFiles
+    _ head: Table, except expired: Set<Int64>, _ expiry: ExpireSnapshotsPlan?,
+    _ walker: inout ReachabilityWalker, _ files: inout ReachableFiles
   ) throws(IcebergError) {
     var metadata = head.metadata
     // Statistics of a snapshot go with it.
     metadata.statistics.removeAll { expired.contains($0.snapshotID) }
     metadata.partitionStatistics.removeAll { expired.contains($0.snapshotID) }
+    files.begin(.metadata)
     try files.insertMetadata(metadata, at: head.metadataLocation, walker.names)
-    for snapshot in metadata.snapshots where !expired.contains(snapshot.snapshotID) {
+    let retained = metadata.snapshots.filter { !expired.contains($0.snapshotID) }
+    for (holder, snapshot) in Self.holders(metadata, retained, expiry) {
+      files.begin(holder)
       try walker.add(snapshot, of: metadata, toleratesMissing: false, to: &files)
     }
+  }
+
+  /// The snapshots that stay, in the order in which files count as theirs.
+  private static func holders(
+    _ metadata: TableMetadata, _ retained: [Snapshot], _ expiry: ExpireSnapshotsPlan?
+  ) -> [(FileHolder, Snapshot)] {
+    let removed = Set(expiry?.removedReferences ?? [])
+    var holders: [(FileHolder, Snapshot)] = []
+    var seen: Set<Int64> = []
+    func add(_ id: Int64?, _ holder: FileHolder) {
+      guard let id, let snapshot = retained.first(where: { $0.snapshotID == id }),
+        seen.insert(id).inserted
+      else { return }
+      holders.append((holder, snapshot))
+    }
+    add(metadata.currentSnapshotID, .current)
+    let references = metadata.references.filter { !removed.contains($0.key) }
+      .sorted { $0.key < $1.key }
+    for (name, reference) in references where reference.kind == .branch {
+      add(reference.snapshotID, .branch(name))
+    }
+    for (name, reference) in references where reference.kind == .tag {
+      add(reference.snapshotID, .tag(name))
+    }
+    for snapshot in retained.reversed() where !seen.contains(snapshot.snapshotID) {
+      let id = snapshot.snapshotID
+      holders.append((.snapshot(id, expiry?.kept[id]), snapshot))
+    }
+    return holders
   }
 
   private func choose(
@@ -100,20 +134,26 @@ public struct Vacuum: Sendable {
     var listed: Set<String> = []
     for file in listing.files {
       listed.insert(file.name)
-      guard !kept.contains(file.name) else { continue }
-      let known = before.kinds[file.name]
+      plan.use.total.add(file.sizeBytes)
+      if let holder = kept.holder(of: file.name) {
+        plan.use.add(holder.group, file.sizeBytes)
+        explain(file, kept.files[file.name]?.kind, stays: true, holder.reason, &plan)
+        continue
+      }
+      let known = before.files[file.name]?.kind
       if known == nil {
         guard removesOrphans else {
-          plan.keptCounts[.orphansNotRemoved, default: 0] += 1
+          keep(file, .orphansNotRemoved, &plan)
           continue
         }
         // A time that is missing or not past says nothing: such a file counts as young.
         guard file.modificationTime > 0, file.modificationTime < plan.orphanCutoffMicroseconds
         else {
-          plan.keptCounts[.young, default: 0] += 1
+          keep(file, .young, &plan)
           continue
         }
       }
+      explain(file, known, stays: false, whyGone(file, before), &plan)
       plan.files.append(
         VacuumPlan.File(
           name: file.name,
@@ -121,9 +161,23 @@ public struct Vacuum: Sendable {
           reason: known == nil ? .orphan : .expired, sizeBytes: file.sizeBytes,
           modificationTimeMicroseconds: file.modificationTime))
     }
-    for name in before.kinds.keys where !kept.contains(name) && !listed.contains(name) {
+    for (name, found) in before.files where !kept.contains(name) && !listed.contains(name) {
       // Absolute means not below the table; others are gone already, or below another folder.
-      if name.hasPrefix("/") { plan.keptCounts[.elsewhere, default: 0] += 1 }
+      guard name.hasPrefix("/") else { continue }
+      plan.keptCounts[.elsewhere, default: 0] += 1
+      guard options.explainsFiles else { continue }
+      plan.explanations.append(
+        FileExplanation(
+          name: name, kind: found.kind, sizeBytes: 0, stays: true,
+          why: VacuumPlan.KeepReason.elsewhere.explanation))
+    }
+    if options.explainsFiles {
+      plan.explanations += listing.skippedNames.map {
+        FileExplanation(
+          name: $0, kind: nil, sizeBytes: 0, stays: true,
+          why: "a hidden name or a link: left alone, with what is in it")
+      }
+      plan.explanations.sort { $0.name < $1.name }
     }
     let order = Dictionary(
       uniqueKeysWithValues: TableFileKind.deletionOrder.enumerated().map { ($1, $0) })
@@ -131,6 +185,38 @@ public struct Vacuum: Sendable {
       let left = order[first.kind] ?? 0
       let right = order[second.kind] ?? 0
       return left == right ? first.name < second.name : left < right
+    }
+  }
+}
+
+// Saying why.
+extension Vacuum {
+  private func keep(
+    _ file: TableListing.File, _ reason: VacuumPlan.KeepReason, _ plan: inout VacuumPlan
+  ) {
+    plan.keptCounts[reason, default: 0] += 1
+    plan.use.add("nothing (\(reason.rawValue))", file.sizeBytes)
+    explain(file, nil, stays: true, reason.explanation, &plan)
+  }
+
+  private func explain(
+    _ file: TableListing.File, _ kind: TableFileKind?, stays: Bool,
+    _ why: @autoclosure () -> String,
+    _ plan: inout VacuumPlan
+  ) {
+    guard options.explainsFiles else { return }
+    plan.explanations.append(
+      FileExplanation(
+        name: file.name,
+        kind: kind ?? TableFileKind(guessedFrom: file.name, isBelowData: file.isBelowData),
+        sizeBytes: file.sizeBytes, stays: stays, why: why()))
+  }
+
+  private func whyGone(_ file: TableListing.File, _ before: ReachableFiles) -> String {
+    switch before.holder(of: file.name) {
+    case .snapshot(let id, _): "only snapshots that expire refer to it, \(id) for one"
+    case .none: "nothing refers to it, and it is older than orphans may be"
+    default: "it goes with a snapshot that expires"
     }
   }
 }
@@ -187,6 +273,7 @@ extension Vacuum {
       guard let version = Self.version(ofMetadataFile: file.name), version > current,
         let newer = try read(file, walker.names, head)
       else { continue }
+      files.begin(.newerMetadata)
       try files.insertMetadata(newer, at: walker.names.root + "/" + file.name, walker.names)
       for snapshot in newer.snapshots where head.metadata.snapshot(id: snapshot.snapshotID) == nil {
         // An attempt that failed has removed its manifest list.

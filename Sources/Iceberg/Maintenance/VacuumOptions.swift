@@ -19,11 +19,16 @@ public struct VacuumOptions: Sendable {
   /// somebody who knows that nobody writes.
   public var leaseBelowFloor: MaintenanceLease?
 
+  /// Whether the plan says of every file why it stays or goes. Costs memory for each.
+  public var explainsFiles = false
+
   public init() {}
 
-  func orphanAge(_ table: Table) throws(IcebergError) -> Int64 {
+  func orphanAge(
+    _ properties: [String: String], _ tableUUID: String?
+  ) throws(IcebergError) -> Int64 {
     guard let age = orphanAgeMilliseconds else {
-      var reader = OptionReader(options: [:], properties: table.properties)
+      var reader = OptionReader(options: [:], properties: properties)
       let seconds = try reader.optionalInteger(
         "", properties: ["vacuum_max_snapshot_age_seconds"])
       guard let seconds else { return Self.defaultOrphanAgeMilliseconds }
@@ -39,7 +44,7 @@ public struct VacuumOptions: Sendable {
         "orphans younger than 24 hours may be files of a running write: an age of \(age) ms "
           + "needs the table's lease")
     }
-    guard leaseBelowFloor.tableUUID == table.metadata.tableUUID else {
+    guard leaseBelowFloor.tableUUID == tableUUID else {
       throw IcebergError(.invalidArgument, "the lease is another table's")
     }
     return age

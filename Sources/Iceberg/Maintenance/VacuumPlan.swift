@@ -18,6 +18,16 @@ public struct VacuumPlan: Hashable, Sendable {
     case elsewhere
     /// Orphans were not asked for.
     case orphansNotRemoved = "orphans-not-removed"
+
+    /// In words.
+    var explanation: String {
+      switch self {
+      case .young:
+        "nothing refers to it, but it is young: it may be of a write that is not committed"
+      case .elsewhere: "only snapshots that expire refer to it, but it lies outside of the table"
+      case .orphansNotRemoved: "nothing refers to it, but orphans are not to be removed"
+      }
+    }
   }
 
   public struct File: Hashable, Sendable {
@@ -42,6 +52,15 @@ public struct VacuumPlan: Hashable, Sendable {
   /// Hidden names and links in the table's folders: never touched.
   public var skippedCount: Int
   public var orphanCutoffMicroseconds: Int64
+  /// The space below the table's folders, and who holds what stays.
+  public var use = StorageUse()
+  /// Of every file, by name, why it stays or goes; empty unless `VacuumOptions.explainsFiles`.
+  public var explanations: [FileExplanation] = []
+
+  /// What will be there afterwards.
+  public var after: FileCounts {
+    FileCounts(files: use.total.files - files.count, bytes: use.total.bytes - sizeBytes)
+  }
 
   public var sizeBytes: Int64 { files.reduce(0) { $0.addingSaturated($1.sizeBytes) } }
   public var isEmpty: Bool { files.isEmpty && (expiry?.isEmpty ?? true) }
@@ -59,6 +78,10 @@ public struct VacuumPlan: Hashable, Sendable {
     }
     kept["hidden"] = .integer(Int64(skippedCount))
     object["kept"] = .object(kept)
+    object["before"] = use.total.json
+    object["after"] = after.json
+    object["held"] = use.heldJSON
+    if !explanations.isEmpty { object["explanations"] = .array(explanations.map(\.json)) }
     object["deletes"] = .array(files.map(\.json))
     return .object(object)
   }
@@ -88,33 +111,48 @@ extension VacuumPlan: CustomStringConvertible {
         lines.append("\(count) unreferenced files stay: \(reason.rawValue)")
       }
     }
+    lines.append(use.description(after: after))
     return lines.joined(separator: "\n")
   }
 }
 
 /// What a vacuum did.
 public struct VacuumResult: Sendable {
-  public struct Counts: Hashable, Sendable {
-    public var files = 0
-    public var bytes: Int64 = 0
-  }
-
   /// The table after the expiry.
   public var table: Table
   public var expiredSnapshotCount = 0
   public var removedReferenceCount = 0
-  public var deleted: [TableFileKind: Counts] = [:]
+  public var deleted: [TableFileKind: FileCounts] = [:]
   /// Planned, but gone already: an earlier run did it.
   public var alreadyGoneCount = 0
   /// Planned, but spoken of again, or changed since: they stay.
   public var sparedCount = 0
+  /// The space before, and who holds what was to stay.
+  public var use = StorageUse()
   /// What ended the deleting before its end. The expiry itself has happened; another run goes on.
   public var failure: IcebergError?
 
   public var deletedFileCount: Int { deleted.values.reduce(0) { $0 + $1.files } }
   public var deletedBytes: Int64 { deleted.values.reduce(0) { $0.addingSaturated($1.bytes) } }
 
+  /// The space afterwards, without the metadata file that the expiry itself makes.
+  public var after: FileCounts {
+    FileCounts(
+      files: use.total.files - deletedFileCount - alreadyGoneCount,
+      bytes: use.total.bytes - deletedBytes)
+  }
+
   public init(table: Table) { self.table = table }
+}
+
+extension StorageUse {
+  /// One line: before, after, and who holds the rest.
+  public func description(after: FileCounts) -> String {
+    let held = shares.map { "\($0.holder) \($0.counts.files) (\($0.counts.bytes) bytes)" }
+    return
+      "\(total.files) files (\(total.bytes) bytes) before, \(after.files) (\(after.bytes) bytes) after"
+      + (held.isEmpty ? "" : "; held by " + held.joined(separator: ", "))
+  }
 }
 
 extension VacuumResult {
@@ -127,11 +165,12 @@ extension VacuumResult {
     var kinds = JSONObject()
     for kind in TableFileKind.allCases {
       guard let counts = deleted[kind] else { continue }
-      kinds[kind.rawValue] = [
-        "files": .integer(Int64(counts.files)), "bytes": .integer(counts.bytes),
-      ]
+      kinds[kind.rawValue] = counts.json
     }
     object["deleted-by-kind"] = .object(kinds)
+    object["before"] = use.total.json
+    object["after"] = after.json
+    object["held"] = use.heldJSON
     object["already-gone"] = .integer(Int64(alreadyGoneCount))
     object["spared"] = .integer(Int64(sparedCount))
     object["failure"] = failure.map { .string($0.description) } ?? .null

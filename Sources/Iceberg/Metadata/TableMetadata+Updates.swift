@@ -13,10 +13,15 @@ extension TableMetadata {
     return builder.finish(previousLocation: previousLocation)
   }
 
-  /// How many previous metadata files the log keeps: `write.metadata.previous-versions-max`, 100
-  /// when absent.
+  /// Iceberg's and Athena's property, the former before the latter.
+  static let previousVersionsProperties = [
+    "write.metadata.previous-versions-max", "vacuum_max_metadata_files_to_keep",
+  ]
+
+  /// How many previous metadata files the log keeps: 100 when no property says otherwise.
   var previousVersionsToKeep: Int {
-    max(1, properties["write.metadata.previous-versions-max"].flatMap { Int($0) } ?? 100)
+    let named = Self.previousVersionsProperties.lazy.compactMap { properties[$0] }.first
+    return max(1, named.flatMap { Int($0) } ?? 100)
   }
 }
 

@@ -15,6 +15,11 @@ public final class DataFileWriter {
     /// Where a file is ended and another begun; nil follows `write.target-file-size-bytes`,
     /// 512 MiB when absent.
     public var targetFileSizeBytes: Int64?
+    /// The partition spec that the files follow; nil for the table's default one.
+    public var specID: Int32?
+    /// Row groups are ended at this size, where the table's properties allow larger ones: it is what an open file
+    /// holds in memory.
+    public var maximumRowGroupSizeBytes = Int64.max
     /// The sort order that the rows are written in, if they are.
     public var sortOrderID: Int32?
     /// Open files at a time, when rows of many partitions come mixed. The one with the most rows is
@@ -49,11 +54,15 @@ public final class DataFileWriter {
   private var finished: [DataFile] = []
   private var fileCount = 0
 
-  /// Rows go under the table's current schema and default partition spec.
+  /// Rows go under the table's current schema.
   public init(_ table: Table, options: Options = Options()) throws(IcebergError) {
     self.table = table
     self.options = options
-    spec = table.metadata.defaultPartitionSpec
+    let specID = options.specID ?? table.metadata.defaultSpecID
+    guard let spec = table.metadata.partitionSpec(id: specID) else {
+      throw IcebergError(.invalidArgument, "the table has no partition spec \(specID)")
+    }
+    self.spec = spec
     schema = table.schema
     var fields = table.schema.fields
     if options.writesRowLineage { fields += MetadataColumn.lineage }
@@ -67,7 +76,7 @@ public final class DataFileWriter {
     }
     let settings = try ParquetProperties(table.properties, table.schema)
     parquet = DataFileWriter.markingUUIDs(options.parquet ?? settings.options, table.schema)
-    rowGroupSizeBytes = settings.rowGroupSizeBytes
+    rowGroupSizeBytes = max(1, min(settings.rowGroupSizeBytes, options.maximumRowGroupSizeBytes))
     let property = table.properties["write.target-file-size-bytes"].flatMap { Int64($0) }
     targetFileSizeBytes = max(1, options.targetFileSizeBytes ?? property ?? 512 << 20)
     metrics = MetricsConfiguration(

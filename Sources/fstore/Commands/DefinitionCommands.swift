@@ -112,7 +112,14 @@ extension Command {
   }
 
   static let groupDescribe = Command(
-    name: "group describe", summary: "show a group's definition and its table's properties",
+    name: "group describe",
+    summary: "show a group's definition, its table's properties and what maintenance goes by",
+    discussion: """
+      What optimize and vacuum go by is shown with the property that says so: Iceberg's
+      (write.target-file-size-bytes, history.expire.max-snapshot-age-ms, ...), Athena's
+      (optimize_rewrite_data_file_threshold, vacuum_max_snapshot_age_seconds, ...), or the default. Where both
+      say something, Iceberg's counts.
+      """,
     syntax: CommandSyntax(positionals: [.init(name: "NAME", help: "the group's name")])
   ) { context in
     let name = context.arguments.positionals[0]
@@ -126,6 +133,18 @@ extension Command {
     json["table_directory"] = directory.map { .string($0) } ?? .null
     json["table_properties"] = .object(
       JSONObject(properties.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }))
+    let maintenance = try table.map { try MaintenanceSettings($0.metadata).settings } ?? []
+    json["maintenance"] = .object(
+      JSONObject(
+        maintenance.map { setting in
+          (
+            setting.name,
+            [
+              "value": .string(setting.value),
+              "property": setting.property.map { .string($0) } ?? .null,
+            ]
+          )
+        }))
     context.output.print(.object(json)) {
       var table = TextTable([("column", .left), ("type", .left), ("role", .left)])
       for key in group.recordIdentifiers {
@@ -147,9 +166,13 @@ extension Command {
         "",
       ]
       let settings = properties.sorted { $0.key < $1.key }.map { "  \($0.key) = \($0.value)" }
-      return
-        (facts + [table.text()] + (settings.isEmpty ? [] : ["", "table properties:"] + settings))
-        .joined(separator: "\n")
+      var lines = facts + [table.text()]
+      if !settings.isEmpty { lines += ["", "table properties:"] + settings }
+      if !maintenance.isEmpty {
+        lines += ["", "maintenance:"]
+        lines += maintenance.map { "  \($0.name) = \($0.value) (\($0.property ?? "default"))" }
+      }
+      return lines.joined(separator: "\n")
     }
     return .success
   }

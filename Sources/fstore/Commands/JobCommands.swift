@@ -5,7 +5,8 @@ internal import Synchronization
 // Maintenance as jobs: when a group's table is optimized and vacuumed, and what became of it.
 extension Command {
   private static let operation = CommandSyntax.Positional(
-    name: "OPERATION", help: "optimize or vacuum")
+    name: "OPERATION",
+    help: MaintenancePolicy.Operation.allCases.map(\.rawValue).joined(separator: ", "))
 
   static let jobsSet = Command(
     name: "jobs set", summary: "say when a group's table is optimized or vacuumed",
@@ -13,8 +14,9 @@ extension Command {
       Gives a group a job, in place of the one that it has of that operation. A job is due by --every, a cron
       expression of five fields in UTC, by a threshold of the table's state, or by either. Nothing runs by itself:
       'fstore jobs run' from cron (see 'fstore schedule'), or MaintenanceScheduler in a service, runs what is due.
-      --option takes Iceberg's names for optimize (target-file-size-bytes), and max-snapshot-age-ms,
-      min-snapshots-to-keep and older-than-ms for vacuum. Examples:
+      --option takes Iceberg's names for optimize and rewrite-position-deletes (target-file-size-bytes, where,
+      sort-order, ...), spec-id, sort-by and target-size-bytes for rewrite-manifests, and max-snapshot-age-ms,
+      min-snapshots-to-keep, older-than-ms and remove-orphans for vacuum. Examples:
 
         fstore jobs set weather optimize --every '0 */6 * * *' --when small-files=200
         fstore jobs set weather vacuum --every @daily --option max-snapshot-age-ms=432000000
@@ -24,7 +26,8 @@ extension Command {
       options: [
         CommandSyntax.option("--every", "CRON", "minute hour day month weekday, or @daily"),
         CommandSyntax.option(
-          "--when", "THRESHOLD=N", "small-files, delete-percent, snapshots or metadata-bytes",
+          "--when", "THRESHOLD=N",
+          MaintenancePolicy.Threshold.allCases.map(\.rawValue).joined(separator: ", "),
           repeatable: true),
         CommandSyntax.option(
           "--option", "NAME=VALUE", "an option of the operation", repeatable: true),
@@ -280,7 +283,9 @@ extension Command {
   ) throws(UsageError) -> MaintenancePolicy.Operation {
     let name = arguments.positionals[1]
     guard let operation = MaintenancePolicy.Operation(rawValue: name) else {
-      throw UsageError(message: "'\(name)' is no operation: it is optimize or vacuum")
+      let names = MaintenancePolicy.Operation.allCases.map(\.rawValue)
+      throw UsageError(
+        message: "'\(name)' is no operation; there are: \(names.joined(separator: ", "))")
     }
     return operation
   }

@@ -1,0 +1,109 @@
+import Columnar
+import Foundation
+import Iceberg
+import Storage
+import TestSupport
+import Testing
+
+/// What a rewrite holds in memory, measured as the peak of a process of its own.
+@Suite(.serialized) struct RewriteMemoryTests {
+  static let rowsPerFile = 4096
+  static let fileCount = 48
+  static let textBytes = 2048
+
+  /// A table of 400 MB, once it is decoded.
+  static func fill(_ folder: String) throws {
+    let catalog = try open(folder)
+    let table = try catalog.createTable(
+      try TableIdentifier("db.t"),
+      TableDefinition(
+        schema: TableSchema(fields: [.required(1, "id", .long), .optional(2, "text", .binary)])))
+    var random = SeededGenerator(seed: 1)
+    let noise = (0..<(1 << 18)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+    var files: [DataFile] = []
+    for _ in 0..<fileCount {
+      var ids = FixedWidthBuilder<Int64>(.int64, zero: 0)
+      var texts = BytesBuilder(.binary)
+      for _ in 0..<rowsPerFile {
+        ids.append(Int64(random.below(1 << 40)))
+        let start = random.below(noise.count - textBytes)
+        noise.withUnsafeBytes {
+          texts.append(UnsafeRawBufferPointer(rebasing: $0[start..<(start + textBytes)]))
+        }
+      }
+      let writer = try DataFileWriter(table)
+      try writer.write(
+        RecordBatch(
+          schema: table.schema.columnarSchema, columns: [ids.finish(), texts.finish()],
+          rowCount: rowsPerFile))
+      files += try writer.finish()
+    }
+    _ = try table.newAppend(files).commit()
+    // Like it, but small.
+    let small = try catalog.createTable(
+      try TableIdentifier("db.small"), TableDefinition(schema: table.schema))
+    for _ in 0..<2 {
+      let writer = try DataFileWriter(small)
+      let columns = [
+        Column(type: .int64, count: 2, buffers: [Buffer(copying: [Int64(2), 1])]),
+        Column.nulls(.binary, count: 2),
+      ]
+      try writer.write(
+        RecordBatch(schema: small.schema.columnarSchema, columns: columns, rowCount: 2))
+      _ = try small.refresh().newAppend(try writer.finish()).commit()
+    }
+  }
+
+  static func open(_ folder: String) throws -> SQLiteCatalog {
+    try SQLiteCatalog(
+      databasePath: folder + "/catalog.db", name: "test", warehouse: folder + "/warehouse",
+      io: try FileIO(fileSystem: POSIXFileSystem()), clock: SystemClock())
+  }
+
+  /// Resident memory in MiB: now, and at most since the last reset.
+  static func memory() throws -> (now: Int, peak: Int) {
+    let text = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+    func value(_ name: String) -> Int {
+      let line = text.split(separator: "\n").first { $0.hasPrefix(name + ":") } ?? ""
+      return (Int(line.split(separator: " ").dropFirst().first ?? "") ?? 0) / 1024
+    }
+    return (value("VmRSS"), value("VmHWM"))
+  }
+
+  /// Rewrites all, sorted or not, and writes to a file by how many MiB memory grew at most.
+  static func run(_ folder: String, _ sortOrder: String, _ limitBytes: Int64) throws {
+    var options = ["rewrite-all": "true", "max-memory-bytes": "\(limitBytes)"]
+    if !sortOrder.isEmpty { options["sort-order"] = sortOrder }
+    func job(_ name: String) throws -> RewriteDataFiles {
+      let table = try open(folder).loadTable(try TableIdentifier(name))
+      return try RewriteDataFiles(table, options: RewriteDataFilesOptions(options))
+    }
+    // The pages of the libraries' code count as memory, too: they are there after this.
+    let small = try job("db.small")
+    _ = try small.execute(try small.plan())
+    let job = try job("db.t")
+    let plan = try job.plan()
+    try "5".write(toFile: "/proc/self/clear_refs", atomically: false, encoding: .utf8)
+    let before = try memory().now
+    let result = try job.execute(plan)
+    let grown = try memory().peak - before
+    let rows = rowsPerFile * fileCount
+    guard result.rowCount == rows, result.failures.isEmpty else { abort() }
+    try "\(grown)".write(toFile: folder + "/grown", atomically: true, encoding: .utf8)
+  }
+
+  @Test func theMemoryBoundHoldsForATableFarLargerThanIt() async throws {
+    let fixture = try MaintenanceFixture()
+    let folder = fixture.folder
+    try Self.fill(folder)
+    for (sortOrder, limit) in [("", 128), ("id", 128), ("text, id", 128)] as [(String, Int64)] {
+      await #expect(processExitsWith: .success) {
+        [folder = folder as String, sortOrder = sortOrder as String, limit = limit as Int64] in
+        try RewriteMemoryTests.run(folder, sortOrder, limit << 20)
+      }
+      let grown = try #require(Int(String(contentsOfFile: folder + "/grown", encoding: .utf8)))
+      #expect(grown <= limit, "sorted by '\(sortOrder)'")
+      print("memory of a rewrite of 400 MB sorted by '\(sortOrder)': \(grown) of \(limit) MiB")
+    }
+  }
+}
