@@ -26,7 +26,8 @@ public struct VerifyReport: Sendable {
 extension FeatureStore {
   /// Checks every record of the log, the index and its checkpoint, that every data file of every offline
   /// table is there, has its size and its number of rows, and that the tables follow this log and have not
-  /// been put back to an older state. Names every damage in the report.
+  /// been put back to an older state, and that training sets with names have what they need to be made again.
+  /// Names every damage in the report.
   ///
   /// Others may write, flush, clean, compact and vacuum meanwhile: what looks wrong is looked at again
   /// before it is called damage. A store that was opened for reading is refreshed.
@@ -59,6 +60,7 @@ extension FeatureStore {
         for damage in try tables.catalog.damages() {
           tableReport.note("'\(tables.catalogPath)': \(damage)")
         }
+        for damage in try trainingSetDamages() { tableReport.note(damage) }
       } catch { tableReport.note(FeatureStoreError(error).message) }
       // Only now, for what they have was durable before.
       let log = try log(reaching: max(flushed?.lsn ?? 0, places.map(\.place.lsn).max() ?? 0))

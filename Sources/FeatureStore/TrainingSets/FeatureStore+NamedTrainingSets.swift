@@ -81,10 +81,7 @@ extension FeatureStore {
   /// The training sets that have names, in the order of these; those that are not complete, too.
   public func trainingSets() throws(FeatureStoreError) -> [NamedTrainingSet] {
     do {
-      let folder = StoragePath.join(directory, Self.trainingSetsName)
-      guard try fileSystem.information(folder) != nil else { return [] }
-      return try fileSystem.contentsOfDirectory(folder).filter { !$0.hasPrefix(".") }.sorted()
-        .compactMap { try readTrainingSet($0) }
+      return try trainingSetNames().compactMap { try readTrainingSet($0) }
     } catch { throw FeatureStoreError(error) }
   }
 
@@ -140,7 +137,56 @@ extension FeatureStore {
     } catch { throw FeatureStoreError(error) }
   }
 
+  /// What keeps training sets with names from being made again, each in one sentence.
+  func trainingSetDamages() throws -> [String] {
+    var damages: [String] = []
+    for name in try trainingSetNames() where !self.damages(ofTrainingSet: name).isEmpty {
+      do throws(StorageError) {
+        // It may be just being deleted.
+        let lock = try lockTrainingSet(name)
+        defer { lock.release() }
+        damages += self.damages(ofTrainingSet: name)
+      } catch {
+        guard error.kind == .locked else { throw error }
+      }
+    }
+    return damages
+  }
+
+  private func damages(ofTrainingSet name: String) -> [String] {
+    do {
+      guard let set = try readTrainingSet(name), set.isComplete else { return [] }
+      var damages: [String] = []
+      for (group, snapshot) in set.snapshots.sorted(by: { $0.key < $1.key }) {
+        guard let snapshot else { continue }
+        let metadata = try tables.load(self.group(group)).metadata
+        let tag = NamedTrainingSet.tag(name)
+        if metadata.references[tag]?.snapshotID != snapshot {
+          damages.append(
+            "the training set '\(name)': the table of '\(group)' has not its tag '\(tag)' at snapshot "
+              + "\(snapshot)")
+        }
+        if metadata.snapshot(id: snapshot) == nil {
+          damages.append(
+            "the training set '\(name)': snapshot \(snapshot) of '\(group)' is gone: it cannot be made "
+              + "again")
+        }
+      }
+      for file in keptFiles(of: set)
+      where try fileSystem.information(StoragePath.join(directory, file)) == nil {
+        damages.append("the training set '\(name)': '\(file)' is missing")
+      }
+      return damages
+    } catch { return ["the training set '\(name)': \(FeatureStoreError(error).message)"] }
+  }
+
   // MARK: Files
+
+  private func trainingSetNames() throws(StorageError) -> [String] {
+    let folder = StoragePath.join(directory, Self.trainingSetsName)
+    guard try fileSystem.information(folder) != nil else { return [] }
+    return try fileSystem.contentsOfDirectory(folder).filter { !$0.hasPrefix(".") }.sorted()
+  }
 
   private static let trainingSetsName = "training-sets"
   private static let definitionName = "definition.json"
@@ -156,7 +202,7 @@ extension FeatureStore {
     StoragePath.join(StoragePath.join(directory, Self.trainingSetsName), name)
   }
 
-  private func lockTrainingSet(_ name: String) throws -> any FileLock {
+  private func lockTrainingSet(_ name: String) throws(StorageError) -> any FileLock {
     let folder = StoragePath.join(directory, Self.trainingSetsName)
     try fileSystem.createDirectory(folder, withIntermediates: true)
     return try fileSystem.lock(

@@ -86,6 +86,9 @@ extension Command {
     CommandSyntax.flag("--strict", "only what is from before the row's time counts"),
     CommandSyntax.flag("--exclude-late", "values that were written after the row's time are null"),
     CommandSyntax.option(
+      "--data-delay", "GROUP=DURATION",
+      "a group's records are known so long after their event", repeatable: true),
+    CommandSyntax.option(
       "--null-reasons", "if-cheap|always|never", "whether keys are read only to say why a null is"),
     CommandSyntax.option(
       "--as-of", "[GROUP=]TIME|SNAPSHOT|TAG", "read the tables as they were", repeatable: true),
@@ -122,11 +125,19 @@ extension Command {
     }
     request.excludesLate = arguments.has("--exclude-late")
     let reasons = arguments.value("--null-reasons") ?? "if-cheap"
-    guard let known = TrainingSetRequest.NullReasons(rawValue: reasons) else {
+    guard let nullReasons = TrainingSetRequest.NullReasons(rawValue: reasons) else {
       throw UsageError(
         message: "--null-reasons takes if-cheap, always or never, not '\(reasons)'")
     }
-    request.nullReasons = known
+    request.nullReasons = nullReasons
+    for pair in arguments.all("--data-delay") {
+      let (group, text) = try halves(pair, "--data-delay", "GROUP=DURATION")
+      guard let delay = DurationText.microseconds(text) else {
+        throw UsageError(
+          message: "--data-delay takes a length of time such as 15m or 1d, not '\(text)'")
+      }
+      request.dataDelays[group] = delay
+    }
     let visibility = arguments.value("--visibility") ?? "event"
     guard let known = TrainingSetRequest.Visibility(rawValue: visibility) else {
       throw UsageError(message: "--visibility takes event or ingested, not '\(visibility)'")

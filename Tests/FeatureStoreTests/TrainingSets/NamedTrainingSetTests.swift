@@ -281,4 +281,22 @@ import Testing
         "kept", output: .file(fixture.path("again.parquet"))
       ).isIdentical == true)
   }
+
+  @Test func verifyNamesWhatKeepsASetFromBeingMadeAgain() throws {
+    let fixture = try filled()
+    _ = try fixture.store.createTrainingSet("kept", fixture.request(.files([try spine(fixture)])))
+    #expect(try fixture.store.verify().damages == [])
+    let file = fixture.base.directory + "/training-sets/kept/spine/0.csv"
+    try FileManager.default.removeItem(atPath: file)
+    var commit = try fixture.store.offlineTable("readings").newCommit()
+    commit.removeReference(NamedTrainingSet.tag("kept"))
+    _ = try commit.commit()
+    let damages = try fixture.store.verify().damages
+    #expect(damages.count == 2, "\(damages)")
+    #expect(damages.contains { $0.contains("spine/0.csv") && $0.contains("'kept'") })
+    #expect(damages.contains { $0.contains("fstore.training-set.kept") })
+    let definition = fixture.base.directory + "/training-sets/kept/definition.json"
+    try Data("{}".utf8).write(to: URL(filePath: definition))
+    #expect(try fixture.store.verify().damages.count == 1)
+  }
 }

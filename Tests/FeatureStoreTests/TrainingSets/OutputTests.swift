@@ -128,4 +128,30 @@ import Testing
     request.output = .file(fixture.path("mine"))
     #expect(throws: FeatureStoreError.self) { try fixture.store.extractTrainingSet(request) }
   }
+
+  /// The second file has a number that is no double exactly, which is seen only while rows are written.
+  @Test(arguments: ["set.parquet", "set.arrow", "set.csv", "folder"])
+  func nothingIsLeftOfAnOutputThatFailsInTheMiddle(name: String) throws {
+    let (fixture, _) = try filled()
+    let first = try fixture.write("first.csv", "n,sensor,t", "1.5,a,2026-01-02T03:00:00Z")
+    var request = fixture.request(.files([first]), output: .file(fixture.path("second.parquet")))
+    let long = try fixture.write(
+      "long.csv", "n,sensor,t", "9007199254740993,a,2026-01-02T03:00:00Z")
+    request.spine = .files([long])
+    _ = try fixture.store.extractTrainingSet(request)
+    let second = fixture.path("second.parquet")
+    request = fixture.request(
+      .files([first, second]), features: "readings:note",
+      output: name == "folder" ? folder(name, rows: 1, fixture) : .file(fixture.path(name)))
+    // It has a column more, which the first one gets.
+    request.spine = .files([
+      try fixture.write("with.csv", "n,sensor,t,value", "1.5,a,2026-01-02T03:00:00Z,1"), second,
+    ])
+    let before = try fixture.contents()
+    do {
+      _ = try fixture.store.extractTrainingSet(request)
+      Issue.record("wrote a number that changed")
+    } catch { #expect(error.code == .invalidInput && error.message.contains("9007199254740993")) }
+    #expect(try fixture.contents() == before)
+  }
 }

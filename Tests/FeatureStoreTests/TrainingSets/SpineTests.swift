@@ -268,10 +268,10 @@ import Testing
     #expect(
       try Fixture.rows(set).map { $0.split(separator: " ").suffix(4).joined(separator: " ") }
         == ["5 1 - -", "2 - 2 -", "5 - - -"])
-    #expect(set.report.groups.map(\.timeColumn) == ["flown", "booked", "flown", "booked"])
+    #expect(set.report.groups.map(\.timeColumn) == ["flown", "booked", "booked"])
     #expect(
       set.report.groups.map(\.columns) == [
-        ["flown_value"], ["booked_value"], ["brief"], ["value"],
+        ["flown_value", "brief"], ["booked_value"], ["value"],
       ])
     #expect(set.report.groups[1].noKeyCount == 1)
     request.timeColumns = ["nobody": "booked"]
@@ -336,5 +336,38 @@ import Testing
     }
     #expect(next == number)
     #expect(counts == [65_536, 65_474])
+  }
+
+  @Test func whatIsKnownLaterCountsLater() throws {
+    let fixture = try filled()
+    try fixture.store.createGroup(
+      FeatureGroup(
+        id: 0, name: "delayed", recordIdentifiers: [Feature("sensor", .string)],
+        eventTimeName: "at", features: [Feature("value", .long)],
+        timeToLive: .microseconds(3 * 3_600_000_000), dataDelayMicroseconds: 2 * 3_600_000_000))
+    for hour in [1, 4] { try fixture.put("a", hour, hour, "delayed") }
+    try fixture.store.flush()
+    let spine = try fixture.write(
+      "spine.csv", "sensor,t", (1...9).map { "a,\(Fixture.hour($0))" }.joined(separator: "\n"))
+    var request = fixture.request(.files([spine]), features: "delayed:value")
+    func values() throws -> String {
+      try fixture.rows(request).map { String($0.split(separator: " ")[2]) }.joined()
+    }
+    // Known from 3 and 6 on, and too old after 4 and 7.
+    #expect(try values() == "--11-44--")
+    request.dataDelays = ["delayed": 0]
+    #expect(try values() == "1114444--")
+    request.dataDelays = ["delayed": 4 * 3_600_000_000]
+    #expect(try values() == "---------")
+    for delays in [["delayed": Int64(-1)], ["readings": 1]] {
+      request.dataDelays = delays
+      #expect(throws: FeatureStoreError.self) { try values() }
+    }
+    // All of it was written just now, long after these moments.
+    request.dataDelays = [:]
+    request.excludesLate = true
+    let set = try fixture.store.trainingSet(request)
+    #expect(set.report.groups[0].writtenLaterCount == 4)
+    #expect(try values() == "---------")
   }
 }
