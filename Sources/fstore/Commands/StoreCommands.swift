@@ -4,7 +4,8 @@ internal import JSON
 extension Command {
   static let all: [Command] = [
     initialize, groupCreate, groupAddFeatures, groupList, groupDescribe, viewCreate, viewList,
-    ingest, put, get, delete, purge, flush, materialize, trainingSet, latest, optimize, vacuum,
+    ingest, put, get, delete, purge, flush, materialize, trainingSet, trainingSetExplain,
+    trainingSetAudit, latest, optimize, vacuum,
     snapshots, files, manifests, partitions, history, references, metadataLog, verify, backup,
     restore, repair, jobsSet, jobsRemove, jobsList, jobsShow, jobsHistory, jobsRun, schedule,
     health, stats, configure, version,
