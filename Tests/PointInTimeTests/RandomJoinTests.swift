@@ -150,7 +150,9 @@ import Testing
         // What is said of a null is right, or that it is not known.
         let outcome = result.outcome(ofRow: row)
         let isKnown = outcome == expected.outcome
-        #expect(isKnown || (hidesReasons && outcome == .notRead), "seed \(seed), row \(row)")
+        #expect(
+          isKnown || (hidesReasons && outcome == .notRead),
+          "seed \(seed), row \(row): \(outcome), not \(expected.outcome) \(example.rules)")
         if outcome == .notRead { unknown += 1 }
       }
     }
