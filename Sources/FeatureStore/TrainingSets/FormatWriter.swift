@@ -27,6 +27,8 @@ final class FormatWriter {
     case .parquet:
       var options = ParquetWriterOptions()
       options.usesThreads = true
+      // As data files: level 3 takes half as long again for a few per cent.
+      options.compression = .zstandard(level: 1)
       if let rowGroupRows { options.rowGroupRows = rowGroupRows }
       writer = .parquet(try ParquetWriter(file: self.file, schema: schema, options: options))
     case .arrowFile, .arrowStream:
