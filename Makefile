@@ -99,6 +99,7 @@ nightly-log:
 nightly-online:
 	seed=$$RANDOM; echo "FSTORE_FAULT_SEED=$$seed"; FSTORE_FAULT_SEED=$$seed FSTORE_FAULT_SEEDS=60 FSTORE_FAULT_STEP=1 \
 	  FSTORE_MODEL_SEEDS=5000 FSTORE_CRASH_SEEDS=100 bash -c '$(NIGHTLY) --filter OnlineStoreTests'
+	FSTORE_AGREEMENT_SEEDS=3000 bash -c '$(NIGHTLY) --filter AgreementTests'
 
 # Random histories of writers on one table, with crashes, lost answers and clocks that jump.
 nightly-iceberg:
@@ -165,6 +166,9 @@ bench-pit: release
 bench-maintenance: setup
 	swift build -c release --package-path Benchmarks --product maintenance-benchmark $(SWIFT_FLAGS)
 	Benchmarks/maintenance/run $(BENCH_FLAGS)
+	swift build -c release --package-path Benchmarks --product latest-benchmark $(SWIFT_FLAGS)
+	swift build -c release --package-path Benchmarks --product fstore $(SWIFT_FLAGS)
+	.venv-bench/bin/python Benchmarks/maintenance/latest.py $(BENCH_FLAGS)
 
 # Commits, appends, plans and scans of the Iceberg library beside PyIceberg and Arrow's Parquet reader;
 # BENCH_FLAGS="--parts commits --commits 200" for less.

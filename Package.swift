@@ -75,7 +75,7 @@ let package = Package(
       ]),
     .executableTarget(
       name: "fstore",
-      dependencies: ["FeatureStore", "FeatureModel", "Iceberg", "JSON", "OnlineStore"],
+      dependencies: ["FeatureStore", "FeatureModel", "Iceberg", "JSON", "OnlineStore", "Storage"],
       swiftSettings: swiftSettings),
 
     .target(

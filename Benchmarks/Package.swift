@@ -31,6 +31,13 @@ let package = Package(
       name: "maintenance-benchmark", dependencies: [.product(name: "Iceberg", package: "fstore")],
       path: "maintenance/Sources", swiftSettings: settings),
     .executableTarget(
+      name: "latest-benchmark",
+      dependencies: [
+        .product(name: "FeatureStore", package: "fstore"),
+        .product(name: "Iceberg", package: "fstore"),
+      ],
+      path: "maintenance/Latest", swiftSettings: settings),
+    .executableTarget(
       name: "iceberg-benchmark", dependencies: [.product(name: "Iceberg", package: "fstore")],
       path: "iceberg/Sources", swiftSettings: settings),
   ]

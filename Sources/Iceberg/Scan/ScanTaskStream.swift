@@ -217,7 +217,8 @@ struct ManifestTasks: Sendable {
         chunk.tasks.append(
           FileScanTask(
             dataFile: file, sequenceNumber: sequenceNumber,
-            deletes: tasks.deletes.deletes(for: file, sequenceNumber: sequenceNumber)))
+            deletes: tasks.deletes.deletes(for: file, sequenceNumber: sequenceNumber),
+            snapshotID: entry.snapshotID))
       }
       return chunk
     }

@@ -109,11 +109,17 @@ public struct FileScanTask: Sendable {
   public let sequenceNumber: Int64
   /// Delete files that apply to the file.
   public let deletes: [DeleteFile]
+  /// The snapshot that brought the file, which may have expired since; nil where it is not known.
+  public let snapshotID: Int64?
 
-  public init(dataFile: DataFile, sequenceNumber: Int64, deletes: [DeleteFile] = []) {
+  public init(
+    dataFile: DataFile, sequenceNumber: Int64, deletes: [DeleteFile] = [],
+    snapshotID: Int64? = nil
+  ) {
     self.dataFile = dataFile
     self.sequenceNumber = sequenceNumber
     self.deletes = deletes
+    self.snapshotID = snapshotID
   }
 }
 
@@ -161,7 +167,16 @@ extension TableScan {
   public func batches(
     threads: Int = Processors.count
   ) throws(IcebergError) -> TableScanBatches {
-    try TableScanBatches(self, threadCount: threads)
+    try TableScanBatches(self, try planFiles(), threadCount: threads)
+  }
+
+  /// The same of some files of a plan, in their order.
+  public func batches(
+    of tasks: [FileScanTask], threads: Int = Processors.count
+  ) throws(IcebergError) -> TableScanBatches {
+    var plan = ScanPlan(snapshot: try snapshot())
+    plan.tasks = tasks
+    return try TableScanBatches(self, plan, threadCount: threads)
   }
 
   static func mayMatch(_ expression: BoundExpression, _ file: DataFile) -> Bool {

@@ -10,20 +10,44 @@ public final class TableScanBatches {
   public let schema: Schema
   /// The files that are read.
   public let plan: ScanPlan
+  /// How many rows came of each of the plan's files; complete once `next` has returned nil. A later scan of the
+  /// same files gives the same rows in the same order.
+  public private(set) var rowCounts: [Int64]
+  /// What the files take of which all rows were given out.
+  public private(set) var bytesRead: Int64 = 0
+  private var fileIndex = 0
   private let rows: ReadAheadScan
 
-  init(_ scan: TableScan, threadCount: Int) throws(IcebergError) {
+  init(_ scan: TableScan, _ plan: ScanPlan, threadCount: Int) throws(IcebergError) {
     schema = Schema(try scan.schema().fields.map(\.columnarField))
-    plan = try scan.planFiles()
+    self.plan = plan
+    rowCounts = Array(repeating: 0, count: plan.tasks.count)
     rows = try ReadAheadScan(scan, plan.tasks, threadCount: threadCount, splitsFiles: true)
   }
 
   /// The next batch, which has rows; nil at the end. After an error there are no more.
   public func next() throws(IcebergError) -> RecordBatch? {
     while let event = try rows.next() {
-      if case .batch(let batch) = event { return batch }
+      switch event {
+      case .batch(let batch): return batch
+      case .end(let files): for file in files { note(file.task, file.rowCount) }
+      }
+    }
+    if let last = plan.tasks.last, fileIndex == plan.tasks.count - 1 {
+      bytesRead += last.dataFile.fileSizeInBytes
+      fileIndex += 1
     }
     return nil
+  }
+
+  /// Files end in their order; one that was split ends once for each part.
+  private func note(_ task: FileScanTask, _ rowCount: Int64) {
+    while fileIndex < plan.tasks.count, plan.tasks[fileIndex].dataFile.path != task.dataFile.path {
+      bytesRead += plan.tasks[fileIndex].dataFile.fileSizeInBytes
+      fileIndex += 1
+    }
+    precondition(fileIndex < plan.tasks.count, "files end in the order of the plan")
+    rowCounts[fileIndex] += rowCount
   }
 
   /// Gives up the rest, and waits for the threads.

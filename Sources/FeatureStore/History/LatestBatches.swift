@@ -1,0 +1,222 @@
+public import Columnar
+internal import FeatureModel
+internal import Iceberg
+internal import PointInTime
+internal import Storage
+
+/// Which rows of a group `FeatureStore.latest` gives.
+public struct LatestRequest: Sendable {
+  public var group: String
+  public var version = TableVersion.current
+  /// Columns of the offline table, in this order; nil for identifiers, event time, the features that the version
+  /// has, write time and LSN.
+  public var columns: [String]?
+  /// Leave out keys whose newest record has expired, by the group's ttl or by itself, at the version's moment.
+  public var leavesOutExpired = false
+  /// Take what the log has and the table lacks, too; for the current version only.
+  public var includesUnflushed = false
+
+  public init(group: String) { self.group = group }
+}
+
+/// The latest record of every key of an offline table, batch by batch: no key twice, none that was deleted.
+///
+/// The order is that of the files. Used by one thread at a time; `FeatureStore.latest` makes it.
+public final class LatestBatches {
+  public let schema: Schema
+  /// Rows that there are in all.
+  public let rowCount: Int
+  /// Keys whose newest record is a tombstone.
+  public let deletedKeyCount: Int
+  /// Keys that were left out because their newest record has expired.
+  public let expiredKeyCount: Int
+  /// The records that were looked at.
+  public let recordCount: Int64
+  /// The snapshot that was read; nil for a table without one.
+  public let snapshotID: Int64?
+  /// How many of the records came from the log.
+  public let unflushedRecordCount: Int
+
+  /// The winners that were not given out, ascending, as numbers of the rows that are read.
+  private var winners: ArraySlice<Int64>
+  private var firstRow: Int64 = 0
+  private let files: TableScanBatches
+  private var tail: ArraySlice<RecordBatch>
+  private let columnNames: [String]
+
+  init(
+    _ store: FeatureStore, _ request: LatestRequest, progress: (Int64, Int64) -> Void
+  ) throws {
+    if request.includesUnflushed, request.version != .current {
+      throw FeatureStoreError(
+        .invalidArgument,
+        "what is not flushed belongs to the current version of a table, to no other")
+    }
+    let unflushed =
+      request.includesUnflushed ? try UnflushedTail.take(request.group, of: store) : nil
+    let group = try unflushed?.group ?? store.group(request.group)
+    let table = try unflushed?.table ?? store.tables.load(group)
+    tail = (unflushed?.batches ?? [])[...]
+    unflushedRecordCount = unflushed?.rowCount ?? 0
+    var scan = table.newScan()
+    scan.version = request.version.scanned
+    let known = Set(try scan.schema().fields.map(\.name))
+    columnNames = try Self.columns(request, group, known)
+
+    // First who wins, by keys and times alone; then the columns wanted, of the files that have winners.
+    let decisive = DecisiveColumns(group, known)
+    scan.columns = decisive.names
+    let expiry: NewestRows.Expiry? =
+      try request.leavesOutExpired
+      ? decisive.expiry(group, at: store.moment(of: request.version, table)) : nil
+    var newest = try NewestRows(
+      keyTypes: group.recordIdentifiers.map(\.type.dataType), expiry: expiry)
+    let plan = try scan.planFiles()
+    snapshotID = plan.snapshot?.snapshotID
+    let totalBytes = plan.tasks.reduce(0) { $0 + $1.dataFile.fileSizeInBytes }
+    let first = try scan.batches(of: plan.tasks)
+    while let batch = try first.next() {
+      try newest.consume(decisive.batch(batch.columns))
+      progress(first.bytesRead, totalBytes)
+    }
+    for batch in tail {
+      try newest.consume(decisive.batch(try decisive.names.map { try Self.column($0, of: batch) }))
+    }
+    recordCount = newest.rowCount
+    let found = newest.finish()
+    rowCount = found.rows.count
+    deletedKeyCount = found.deletedKeyCount
+    expiredKeyCount = found.expiredKeyCount
+
+    let (tasks, rows) = Self.filesWithWinners(plan.tasks, first.rowCounts, found.rows)
+    winners = rows[...]
+    scan.columns = columnNames
+    schema = Schema(try scan.schema().fields.map(\.columnarField))
+    files = try scan.batches(of: tasks)
+  }
+
+  /// The next batch, which has rows; nil at the end. After an error there are no more.
+  public func next() throws(FeatureStoreError) -> RecordBatch? {
+    do {
+      while !winners.isEmpty {
+        if let batch = try files.next() {
+          if let rows = try takeWinners(of: batch) { return rows }
+        } else if let batch = tail.popFirst() {
+          let columns = try zip(columnNames, schema.fields).map { name, field in
+            try Self.column(name, of: batch, field)
+          }
+          let narrow = RecordBatch(schema: schema, columns: columns, rowCount: batch.rowCount)
+          if let rows = try takeWinners(of: narrow) { return rows }
+        } else {
+          throw FeatureStoreError(
+            .corrupt, "data files have fewer rows than a moment ago: \(winners.count) are missing")
+        }
+      }
+      return nil
+    } catch { throw FeatureStoreError(error) }
+  }
+
+  private func takeWinners(of batch: RecordBatch) throws -> RecordBatch? {
+    let end = firstRow + Int64(batch.rowCount)
+    defer { firstRow = end }
+    var indices: [Int] = []
+    while let row = winners.first, row < end {
+      indices.append(Int(row - firstRow))
+      winners.removeFirst()
+    }
+    guard !indices.isEmpty else { return nil }
+    return indices.count == batch.rowCount ? batch : try batch.take(indices)
+  }
+
+  // MARK: What is read
+
+  private static func columns(
+    _ request: LatestRequest, _ group: FeatureGroup, _ known: Set<String>
+  ) throws(FeatureStoreError) -> [String] {
+    guard let names = request.columns else {
+      return group.recordIdentifiers.map(\.name) + [group.eventTimeName]
+        + group.features.map(\.name).filter { known.contains($0) }
+        + [OfflineTables.writeTime, OfflineTables.lsn]
+    }
+    guard !names.isEmpty, Set(names).count == names.count else {
+      throw FeatureStoreError(.invalidArgument, "columns are named once each, and at least one is")
+    }
+    for name in names where !known.contains(name) {
+      throw Registry.unknown("column of '\(request.group)'", name, among: known.sorted())
+    }
+    return names
+  }
+
+  /// Files without a winner are not read again; the winners are numbered by what remains.
+  private static func filesWithWinners(
+    _ tasks: [FileScanTask], _ rowCounts: [Int64], _ winners: [Int64]
+  ) -> (tasks: [FileScanTask], winners: [Int64]) {
+    var (kept, rows): ([FileScanTask], [Int64]) = ([], [])
+    rows.reserveCapacity(winners.count)
+    var next = 0
+    var (start, keptStart): (Int64, Int64) = (0, 0)
+    for (task, count) in zip(tasks, rowCounts) {
+      let firstOfFile = next
+      while next < winners.count, winners[next] < start + count {
+        rows.append(winners[next] - start + keptStart)
+        next += 1
+      }
+      start += count
+      if next > firstOfFile {
+        kept.append(task)
+        keptStart += count
+      }
+    }
+    for row in winners[next...] { rows.append(row - start + keptStart) }
+    return (kept, rows)
+  }
+
+  private static func column(_ name: String, of batch: RecordBatch) throws -> Column {
+    guard let column = batch.column(named: name) else {
+      throw FeatureStoreError(.conflict, "the offline table has lost its column '\(name)'")
+    }
+    return column
+  }
+
+  /// A column of the tail under the scan's own field.
+  private static func column(
+    _ name: String, of batch: RecordBatch, _ field: Field
+  ) throws -> Column {
+    let column = try column(name, of: batch)
+    guard column.type == field.type else {
+      throw FeatureStoreError(
+        .conflict, "the column '\(name)' is \(field.type) in the table, \(column.type) in the log")
+    }
+    return column
+  }
+}
+
+/// The columns of an offline table that decide who wins.
+struct DecisiveColumns {
+  let names: [String]
+  private let keyCount: Int
+  private let hasExpiry: Bool
+
+  /// - Parameter known: the columns of the version that is read.
+  init(_ group: FeatureGroup, _ known: Set<String>) {
+    keyCount = group.recordIdentifiers.count
+    hasExpiry = group.hasExpiryColumn && known.contains(OfflineTables.expiresAt)
+    names =
+      group.recordIdentifiers.map(\.name)
+      + [group.eventTimeName, OfflineTables.lsn, OfflineTables.isDeleted, OfflineTables.writeTime]
+      + (hasExpiry ? [OfflineTables.expiresAt] : [])
+  }
+
+  /// - Parameter columns: those of `names`, in their order.
+  func batch(_ columns: [Column]) -> PointInTimeJoin.Batch {
+    PointInTimeJoin.Batch(
+      keys: Array(columns[..<keyCount]), eventTimes: columns[keyCount],
+      logSequenceNumbers: columns[keyCount + 1], isDeleted: columns[keyCount + 2],
+      writeTimes: columns[keyCount + 3], expiresAt: hasExpiry ? columns[keyCount + 4] : nil)
+  }
+
+  func expiry(_ group: FeatureGroup, at moment: Int64) -> NewestRows.Expiry {
+    NewestRows.Expiry(
+      moment: moment, oldestEventTime: group.timeToLive.oldestEventTime(at: moment))
+  }
+}
