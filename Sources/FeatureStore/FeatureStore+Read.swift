@@ -27,19 +27,28 @@ extension FeatureStore {
   public func getFeatures(
     _ viewName: String, fields: [String: String]
   ) throws(FeatureStoreError) -> [FeatureAnswer] {
-    let view = try view(viewName)
+    try answers(ofView: viewName, fields) { references, group, key throws(FeatureStoreError) in
+      try answers(references, group, key)
+    }
+  }
+
+  /// Asks each group of a view once, and gives the answers in the view's order.
+  func answers(
+    ofView name: String, _ fields: [String: String],
+    _ ask: ([FeatureReference], FeatureGroup, [UInt8]) throws(FeatureStoreError) -> [FeatureAnswer]
+  ) throws(FeatureStoreError) -> [FeatureAnswer] {
+    let view = try view(name)
     var known: Set<String> = []
     var byGroup: [String: [FeatureAnswer]] = [:]
-    for name in view.groups {
-      let group = try group(name)
+    for groupName in view.groups {
+      let group = try group(groupName)
       known.formUnion(group.recordIdentifiers.map(\.name))
       let key = try encodedKey(group, fields: fields, allowsOthers: true)
-      byGroup[name] = try answers(view.features.filter { $0.group == name }, group, key)
+      byGroup[groupName] = try ask(view.features.filter { $0.group == groupName }, group, key)
     }
-    for name in fields.keys.sorted() where !known.contains(name) {
-      throw Registry.unknown("record identifier of '\(viewName)'", name, among: known.sorted())
+    for field in fields.keys.sorted() where !known.contains(field) {
+      throw Registry.unknown("record identifier of '\(name)'", field, among: known.sorted())
     }
-    // Back into the view's order.
     return view.features.compactMap { reference in
       let rest = byGroup[reference.group]?.first
       byGroup[reference.group]?.removeFirst()

@@ -6,7 +6,7 @@ internal import JSON
 extension Command {
   private static let group = CommandSyntax.Positional(name: "GROUP", help: "the feature group")
 
-  static let history = inspection(
+  static let tableHistory = inspection(
     "history", "list when which snapshot of a group's offline table became the current one",
     [("time", .left), ("snapshot", .right), ("parent", .right), ("in use", .left)]
   ) { inspection in

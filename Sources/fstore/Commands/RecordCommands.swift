@@ -175,10 +175,13 @@ extension Command {
   static let get = Command(
     name: "get", summary: "read the newest values of an entity",
     discussion: """
-      A value that is not there says why: never written, null, expired, deleted. Examples:
+      A value that is not there says why: never written, null, expired, deleted. With --at the answer is what was
+      known at that moment, from the offline tables and what the log has not flushed yet: what the online store said
+      then or, with --visibility event, what had happened by then, written when it may. Examples:
 
         fstore get weather origin=JFK --feature temp
         fstore get --view flight origin=JFK tailnum=N14228
+        fstore get weather origin=JFK --at 2013-01-01T06:00:00Z
       """,
     syntax: CommandSyntax(
       positionals: [
@@ -189,20 +192,28 @@ extension Command {
       options: [
         CommandSyntax.option("--view", "VIEW", "the features of a view, of all its groups"),
         CommandSyntax.option("--feature", "NAME", "only this feature", repeatable: true),
+        CommandSyntax.option("--at", "TIME", "what was known then"),
+        CommandSyntax.option("--visibility", "ingested|event", "with --at: by write time too?"),
       ])
   ) { context in
     let arguments = context.arguments
+    let visibility = try visibility(arguments)
     guard arguments.value("--view") == nil || arguments.all("--feature").isEmpty else {
       throw UsageError(message: "--view names the features itself: it takes no --feature")
     }
     let answers = try context.withStore(.readOnly) { store in
+      let moment = try arguments.value("--at").map { try store.moment($0) }
       if let view = arguments.value("--view") {
-        return try store.getFeatures(view, fields: try assignments(arguments.positionals[...]))
+        let fields = try assignments(arguments.positionals[...])
+        guard let moment else { return try store.getFeatures(view, fields: fields) }
+        return try store.getFeatures(view, fields: fields, at: moment, visibility: visibility)
       }
-      let features = arguments.all("--feature")
+      let (group, names) = (arguments.positionals[0], arguments.all("--feature"))
+      let fields = try assignments(arguments.positionals.dropFirst())
+      let features = names.isEmpty ? nil : names
+      guard let moment else { return try store.get(group, fields: fields, features: features) }
       return try store.get(
-        arguments.positionals[0], fields: try assignments(arguments.positionals.dropFirst()),
-        features: features.isEmpty ? nil : features)
+        group, fields: fields, features: features, at: moment, visibility: visibility)
     }
     context.output.print(.array(answers.map(json))) {
       var table = TextTable([
@@ -221,6 +232,20 @@ extension Command {
       return table.text()
     }
     return .success
+  }
+
+  private static func visibility(
+    _ arguments: Arguments
+  ) throws(UsageError) -> TrainingSetRequest.Visibility {
+    guard let word = arguments.value("--visibility") else { return .ingested }
+    guard arguments.value("--at") != nil else {
+      throw UsageError(message: "--visibility is about a moment: it needs --at")
+    }
+    switch word {
+    case "ingested": return .ingested
+    case "event": return .event
+    default: throw UsageError(message: "--visibility takes ingested or event, not '\(word)'")
+    }
   }
 
   static let flush = Command(
@@ -245,7 +270,7 @@ extension Command {
   }
 
   /// `NAME=VALUE` words as fields.
-  private static func assignments(
+  static func assignments(
     _ words: some Collection<String>
   ) throws(UsageError) -> [String: String] {
     var fields: [String: String] = [:]
