@@ -5,11 +5,11 @@ extension Command {
   static let all: [Command] = [
     initialize, groupCreate, groupAddFeatures, groupList, groupDescribe, viewCreate, viewList,
     ingest, put, get, delete, purge, flush, materialize, trainingSet, trainingSetCreate,
-    trainingSetList,
-    trainingSetDescribe, trainingSetReproduce, trainingSetDelete, optimize, vacuum, snapshots,
-    files, manifests, partitions, history, references, metadataLog, verify, backup, restore,
-    repair, jobsSet, jobsRemove, jobsList, jobsShow, jobsHistory, jobsRun, schedule, health,
-    stats, configure, version,
+    trainingSetList, trainingSetDescribe, trainingSetReproduce, trainingSetDelete,
+    latest, optimize, vacuum,
+    snapshots, files, manifests, partitions, history, references, metadataLog, verify, backup,
+    restore, repair, jobsSet, jobsRemove, jobsList, jobsShow, jobsHistory, jobsRun, schedule,
+    health, stats, configure, version,
   ]
 
   static let stats = Command(
@@ -155,13 +155,28 @@ extension Command {
       every file of every offline table is there with its size and row count. Every damage is named; the status
       is 65 if there is any. With BACKUP every file of that backup is compared with what was written, and the
       store is not looked at.
+
+      With --parity every key and value of the online store is compared with the offline table, replayed to now
+      with what the log has not flushed; of the groups named, else of all. Differences are listed, with which is
+      newer and why; the status is 65 if there is any. Example:
+
+        fstore verify --parity weather
       """,
-    syntax: CommandSyntax(positionals: [
-      .init(
-        name: "BACKUP", help: "a backup to check, or a directory of backups: the newest",
-        isRequired: false)
-    ])
+    syntax: CommandSyntax(
+      positionals: [
+        .init(
+          name: "BACKUP", help: "a backup to check, or a directory of backups: the newest",
+          isRequired: false, isRepeatable: true)
+      ],
+      options: [
+        CommandSyntax.flag("--parity", "compare online with offline; takes groups, not BACKUP"),
+        CommandSyntax.option("--memory", "SIZE", "with --parity: for keys, about; 512MiB"),
+      ])
   ) { context in
+    if context.arguments.has("--parity") { return try verifyParity(context) }
+    guard context.arguments.positionals.count < 2 else {
+      throw UsageError(message: "one backup is checked at a time; --parity takes groups")
+    }
     if let backup = context.arguments.positionals.first { return try verifyBackup(backup, context) }
     let bar = ProgressBar("verifying")
     let report = try context.withStore(.readOnly) { store in
