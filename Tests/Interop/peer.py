@@ -383,6 +383,26 @@ def inspect(folder, table):
                        for row in tables.partitions().to_pylist()]}
 
 
+def compare_query(folder, query, file):
+    """The first difference between what a query gives and the rows of a Parquet file, names and order included."""
+    def ask(text):
+        result = duckdb().execute(text)
+        return [column[0] for column in result.description], result.fetchall()
+
+    names, rows = ask(query)
+    wanted_names, wanted = ask(f"SELECT * FROM read_parquet('{file}')")
+    difference = None
+    if names != wanted_names:
+        difference = f"columns {names} instead of {wanted_names}"
+    elif len(rows) != len(wanted):
+        difference = f"{len(rows)} rows instead of {len(wanted)}"
+    else:
+        different = [place for place in range(len(rows)) if rows[place] != wanted[place]]
+        if different:
+            difference = f"row {different[0]}: {rows[different[0]]} instead of {wanted[different[0]]}"
+    return {"rows": len(rows), "difference": difference}
+
+
 def parse_type(text):
     return Schema.model_validate(
         {"type": "struct", "fields": [{"id": 1, "name": "x", "required": False, "type": text}]}).find_type("x")

@@ -1,0 +1,27 @@
+internal import FeatureStore
+internal import JSON
+
+extension Command {
+  static let queryOptions = [
+    CommandSyntax.option(
+      "--sql", "duckdb|spark|trino", "print the query that gives the same rows, and extract nothing"
+    ),
+    CommandSyntax.option(
+      "--spine-table", "NAME", "with --sql: the engine's table with the spine's rows"),
+  ]
+
+  /// `fstore training-set --sql ENGINE`.
+  static func printQuery(
+    _ request: TrainingSetRequest, for name: String, _ context: Context
+  ) throws -> ExitStatus {
+    guard let dialect = SQLDialect(rawValue: name) else {
+      throw UsageError(message: "--sql takes duckdb, spark or trino, not '\(name)'")
+    }
+    let query = try context.withStore(.offline) { store in
+      try store.trainingSetQuery(
+        request, for: dialect, spineTable: context.arguments.value("--spine-table"))
+    }
+    context.output.print(["query": .string(query)]) { String(query.dropLast()) }
+    return .success
+  }
+}
