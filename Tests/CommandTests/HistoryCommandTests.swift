@@ -104,3 +104,50 @@ import Testing
     #expect(try fixture.run("verify", "one", "two").status == 64)
   }
 }
+
+extension HistoryCommandTests {
+  @Test func trainingSetsAreExplainedAuditedAndPrintedAsSQL() throws {
+    let fixture = try CommandFixture.withReadings()
+    for (hour, value) in [(1, 1), (3, 3)] {
+      try fixture.run(
+        "put", "readings", "sensor=a", "at=2026-01-01T0\(hour):00:00Z", "value=\(value)")
+    }
+    try fixture.run("flush")
+    let spine = try fixture.write("spine.csv", "sensor,moment\na,2026-01-01T02:00:00Z\n")
+    let set = fixture.path("set.csv")
+    let definition = ["--time", "moment", "--feature", "readings:value"]
+    #expect(
+      try fixture.run(["training-set", "--spine", spine, "--output", set] + definition).status == 0)
+    let cells = try fixture.run(
+      ["training-set", "explain", set, "--row", "0", "--json"] + definition
+    ).json().arrayValue
+    #expect(cells?[0]["value"]?.int64Value == 1 && cells?[0]["outcome"]?.stringValue == "found")
+    #expect(
+      cells?[0]["records"]?.arrayValue?.map { $0["standing"]?.stringValue } == [
+        "only later", "won",
+      ])
+    let text = try fixture.run(["training-set", "explain", set, "--row", "0"] + definition).output
+    #expect(text.contains("value (readings:value) at 2026-01-01T02:00:00Z: 1, found"))
+    #expect(
+      try fixture.run(["training-set", "explain", set, "--row", "1"] + definition).status == 68)
+    #expect(try fixture.run(["training-set", "explain", set] + definition).status == 64)
+    #expect(try fixture.run(["training-set", "audit", set] + definition).status == 0)
+    let wrong = try fixture.write("wrong.csv", "sensor,moment,value\na,2026-01-01T02:00:00Z,3\n")
+    let audit = try fixture.run(["training-set", "audit", wrong] + definition)
+    #expect(audit.status == 65)
+    #expect(audit.errors.contains("row 0, value at 2026-01-01T02:00:00Z: knows the future: has 3"))
+    let query = try fixture.run(["training-set", "--spine", spine, "--sql", "spark"] + definition)
+    #expect(
+      query.status == 0 && query.output.contains("from spine join fstore.features.`readings`"))
+    #expect(
+      try fixture.run(["training-set", "--spine", spine, "--sql", "oracle"] + definition).status
+        == 64)
+    try fixture.run("put", "readings", "sensor=a", "at=2026-01-01T01:30:00Z", "value=2")
+    #expect(
+      try fixture.run(
+        ["training-set", "--spine", spine, "--output", set, "--overwrite", "--include-unflushed"]
+          + definition
+      ).status == 0)
+    #expect(try String(contentsOfFile: set, encoding: .utf8).contains(",2\n"))
+  }
+}

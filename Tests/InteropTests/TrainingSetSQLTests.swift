@@ -3,13 +3,22 @@ import FeatureStore
 import Foundation
 import Iceberg
 import JSON
+import Storage
 import TestSupport
 import Testing
 
 /// The query that stands for a training set gives the same rows, executed by DuckDB over the same tables.
 @Suite(.enabled(if: Peer.isThere, Peer.hint)) struct TrainingSetSQLTests {
+  /// A clock that stands still; records are written a microsecond apart all the same.
+  private final class Clock: WallClock {
+    let time = Lock(Fixture.start)
+
+    func nowMicroseconds() -> Int64 { time.withLock { $0 } }
+  }
+
   private final class Fixture {
     let folder: String
+    let clock = Clock()
     let store: FeatureStore
     var random: SeededGenerator
 
@@ -22,7 +31,7 @@ import Testing
       options.flushesAutomatically = false
       options.isDurable = false
       try FeatureStore.create(at: folder + "/store", options: options)
-      store = try FeatureStore.open(at: folder + "/store", options: options)
+      store = try FeatureStore.open(at: folder + "/store", options: options, clock: clock)
       try store.createGroup(
         FeatureGroup(
           id: 0, name: "one",
@@ -102,6 +111,9 @@ import Testing
     request.features = ["one:note=text", "two:ratio", "one:value", "two:flag"]
     request.keyColumns["sensor"] = "Sensor Name"
     request.visibility = fixture.random.oneIn(2) ? .event : .ingested
+    request.isStrict = fixture.random.oneIn(4)
+    request.excludesLate = fixture.random.oneIn(4)
+    if fixture.random.oneIn(3) { request.timeColumns["two"] = "later" }
     if fixture.random.oneIn(3) {
       let view = try FeatureView(
         name: "mixed",
@@ -129,15 +141,15 @@ import Testing
     let fixture = try Fixture(seed: 100)
     let store = fixture.store
     try fixture.write()
-    let time = CivilTime.text(microseconds: SystemTime.now())
-    Thread.sleep(forTimeInterval: 0.01)
+    let time = CivilTime.text(microseconds: fixture.clock.nowMicroseconds() + 1000)
+    fixture.clock.time.withLock { $0 += 10_000 }
     try store.addFeatures([Feature("extra", .long)], to: "two")
     try fixture.write()
     let output = fixture.folder + "/set.parquet"
     var request = TrainingSetRequest(
       spineFile: try fixture.spine(50), timeColumn: "moment", outputFile: output)
     request.features = ["two:extra", "two:ratio"]
-    request.asOf = time
+    request.asOf = .init(parsing: time)
     let query = try store.trainingSetQuery(request, for: .duckdb)
     #expect(query.contains("snapshot_from_id"))
     _ = try store.extractTrainingSet(request)
@@ -150,13 +162,10 @@ import Testing
     #expect(answer["difference"] == .null && answer["rows"]?.int64Value ?? 0 > 0)
   }
 
-  private enum SystemTime {
-    static func now() -> Int64 { Int64(Date().timeIntervalSince1970 * 1e6) }
-  }
-
   /// What is printed for engines that are not here: their words for the same.
   @Test func sparkAndTrinoHaveTheirOwnWords() throws {
     let fixture = try Fixture(seed: 0)
+    try fixture.write()
     var request = TrainingSetRequest(
       spineFile: try fixture.spine(3), timeColumn: "moment", outputFile: "")
     request.features = ["one:value"]
@@ -164,9 +173,9 @@ import Testing
     request.visibility = .ingested
     let spark = try fixture.store.trainingSetQuery(request, for: .spark)
     for words in [
-      "using csv options", "`Sensor Name` as string",
+      "using csv options", "cast(spine.`Sensor Name` as string)",
       "from spine join fstore.features.`one` record",
-      "record.`write_time` <= spine.`moment`", "order by spine.fstore_row",
+      "record.`write_time` <= cast(spine.`moment` as timestamp)", "order by spine.fstore_row",
       "order by record.`at` desc, record.`lsn` desc nulls last",
     ] { #expect(spark.contains(words), "\(words)\n\(spark)") }
     #expect(throws: FeatureStoreError.self) {

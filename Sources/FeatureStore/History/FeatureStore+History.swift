@@ -53,8 +53,8 @@ public struct HistoryRequest: Sendable {
   /// Also what the log has and the offline table lacks; the store is refreshed for it, and must not have been
   /// opened for its offline tables only.
   public var includesUnflushed = true
-  /// Which version of the table; any but the current one leaves out what is not flushed.
-  public var version = TableVersion.current
+  /// Which version of the table, nil for the current one; any other leaves out what is not flushed.
+  public var version: TrainingSetRequest.TableVersion?
 
   public init(group: String, fields: [String: String]) {
     self.group = group

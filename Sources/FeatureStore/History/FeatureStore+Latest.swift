@@ -22,9 +22,10 @@ extension FeatureStore {
   ///
   /// Keys, times and tombstones are read first, all other columns only of files that have such records, and given
   /// out batch by batch; who wins is found when this returns. Memory: about 60 bytes a key and its own bytes, and
-  /// some batches. The files must not be vacuumed meanwhile. Thread-safe; the result is one thread's.
+  /// some batches. The snapshot stays meanwhile, whatever is vacuumed. Thread-safe; the result is one
+  /// thread's.
   ///
-  /// Throws `.notFound` for an unknown group, column or version.
+  /// Throws `.notFound` for an unknown group, column or version. A table that is younger than a time has no rows.
   ///
   /// - Parameter progress: bytes of data files looked at, of all.
   public func latest(

@@ -9,90 +9,57 @@ extension FeatureStore {
   /// outgrown one machine.
   ///
   /// Columns are the spine's, then the features', as in the training set. The spine's file is looked at for its
-  /// columns only. DuckDB reads .csv, .tsv, .jsonl and .parquet spines and the tables' current metadata files;
-  /// Spark reads .csv and .parquet ones. Catalogs are named `fstore`.
+  /// columns only. DuckDB reads .csv, .tsv, .jsonl and .parquet spines and the tables' metadata files; Spark reads
+  /// one .csv or .parquet file. Catalogs are named `fstore`. What is not flushed no other engine sees.
   ///
   /// Throws `.invalidArgument` where the engine cannot say it.
   ///
   /// - Parameter spineTable: the engine's name for a table, or a query in parentheses, with the spine's rows;
-  ///   their order is that in which the engine gives them. Nil reads the request's file.
+  ///   their order is that in which the engine gives them. Nil reads the request's files.
   public func trainingSetQuery(
     _ request: TrainingSetRequest, for dialect: SQLDialect, spineTable: String? = nil
   ) throws(FeatureStoreError) -> String {
     do {
-      var references: [FeatureReference]
-      if let view = request.view {
-        references = try self.view(view).features
-      } else {
-        references = try featureReferences(request.features)
+      let plan = try TrainingSetPlan(request, store: self)
+      let tables = try TrainingSetTables(self, request)
+      let parts = try plan.parts.map { part in
+        let choice = try tables.choice(part.group)
+        let hasVersion = request.asOf != nil || request.asOfByGroup[part.group.name] != nil
+        var scan = choice.table.newScan()
+        if let version = choice.version { scan.version = version }
+        let name = Self.tableName(
+          choice.table, hasVersion ? choice.snapshotID : nil, part.group, dialect)
+        // DuckDB does not read a table that has no snapshot yet.
+        let isNothing = choice.isYounger || (dialect == .duckdb && choice.snapshotID == nil)
+        return TrainingSetSQL.Part(
+          plan: part, table: isNothing ? nil : name,
+          columns: Set(try scan.schema().fields.map(\.name)))
       }
-      guard !references.isEmpty else {
-        throw FeatureStoreError(.invalidArgument, "a training set needs a view or features")
+      guard case .files(let paths) = request.spine else {
+        throw FeatureStoreError(
+          .invalidArgument,
+          "a query needs the spine as a file or a table; extract the spine once, and name that")
       }
-      let parts = try self.parts(&references, request, dialect)
-      let fields = try spineFields(request.spineFile)
-      var columns: [(name: String, type: FeatureType?)] = fields.map { ($0.name, nil) }
-      func expect(_ name: String, _ type: FeatureType) throws(FeatureStoreError) {
-        guard let index = columns.firstIndex(where: { $0.name == name }) else {
-          throw Registry.unknown("spine column", name, among: columns.map(\.name))
-        }
-        guard columns[index].type == nil || columns[index].type == type else {
-          throw FeatureStoreError(
-            .invalidArgument, "the spine's column '\(name)' would have to be of two types")
-        }
-        columns[index].type = type
-      }
-      for part in parts {
-        try expect(part.timeColumn, .timestamp)
-        for (name, identifier) in zip(part.keyColumns, part.group.recordIdentifiers) {
-          try expect(name, identifier.type)
-        }
-      }
-      let (source, prologue) = try spineSource(request.spineFile, fields, dialect, spineTable)
+      let wanted = try plan.keysAndTimes().fields
+      let spine = try SpineFiles(
+        paths, types: Dictionary(uniqueKeysWithValues: wanted.map { ($0.name, $0.type) }),
+        fileSystem: fileSystem)
+      for field in wanted { try spine.require(field.name, role: "the key or the time") }
+      let (source, prologue) = try spineSource(
+        spine.paths, spine.schema.fields, dialect, spineTable)
       return try TrainingSetSQL(
-        dialect: dialect, spine: source, prologue: prologue, spineColumns: columns, parts: parts,
-        visibility: request.visibility
+        dialect: dialect, spine: source, prologue: prologue,
+        spineColumns: spine.schema.fields.map(\.name), parts: parts,
+        visibility: request.visibility, isStrict: request.isStrict,
+        excludesLate: request.excludesLate
       ).text()
     } catch { throw FeatureStoreError(error) }
   }
 
-  private func parts(
-    _ references: inout [FeatureReference], _ request: TrainingSetRequest, _ dialect: SQLDialect
-  ) throws -> [TrainingSetSQL.Part] {
-    var parts: [TrainingSetSQL.Part] = []
-    let asOf = try request.asOf.map { try microseconds($0, name: "--as-of") }
-    for (place, reference) in references.enumerated() {
-      var group = try self.group(reference.group)
-      _ = try group.featureIndex(reference.feature)
-      group.timeToLive = reference.timeToLive ?? group.timeToLive
-      let time = reference.timeColumn ?? request.timeColumn
-      let index = parts.firstIndex {
-        $0.group.name == group.name && $0.group.timeToLive == group.timeToLive
-          && $0.timeColumn == time
-      }
-      if let index {
-        parts[index].references.append(reference)
-        parts[index].places.append(place)
-        continue
-      }
-      let table = try tables.load(group)
-      var scan = table.newScan()
-      if let asOf { scan.version = TableVersion.time(asOf).scanned }
-      let snapshot = asOf == nil ? nil : try scan.snapshot()
-      parts.append(
-        TrainingSetSQL.Part(
-          group: group, table: try Self.tableName(table, snapshot, group, dialect),
-          columns: Set(try scan.schema().fields.map(\.name)), timeColumn: time,
-          keyColumns: group.recordIdentifiers.map { request.keyColumns[$0.name] ?? $0.name },
-          references: [reference], places: [place]))
-    }
-    return parts
-  }
-
   private static func tableName(
-    _ table: Table, _ snapshot: Snapshot?, _ group: FeatureGroup, _ dialect: SQLDialect
-  ) throws -> String {
-    let id = snapshot.map { "\($0.snapshotID)" }
+    _ table: Table, _ snapshotID: Int64?, _ group: FeatureGroup, _ dialect: SQLDialect
+  ) -> String {
+    let id = snapshotID.map { "\($0)" }
     switch dialect {
     case .duckdb:
       var path = table.metadataLocation
@@ -108,17 +75,9 @@ extension FeatureStore {
     }
   }
 
-  /// The columns of a spine's file.
-  private func spineFields(_ path: String) throws -> [Field] {
-    guard try fileSystem.information(path) != nil else {
-      throw FeatureStoreError(.notFound, "there is no file '\(path)'")
-    }
-    return try TabularReader.open(try fileSystem.open(path, .read)).schema.fields
-  }
-
   /// What to select the spine from, and what to say before.
   private func spineSource(
-    _ path: String, _ fields: [Field], _ dialect: SQLDialect, _ table: String?
+    _ paths: [String], _ fields: [Field], _ dialect: SQLDialect, _ table: String?
   ) throws -> (source: String, prologue: [String]) {
     let zone: [String] =
       switch dialect {
@@ -127,32 +86,35 @@ extension FeatureStore {
       case .trino: ["set time zone 'UTC'"]
       }
     if let table { return (table, zone) }
-    let absolute = TrainingSetSQL.literal(try fileSystem.canonicalPath(path))
-    let unreadable = FeatureStoreError(
-      .invalidArgument,
-      "\(dialect.rawValue) cannot read the spine '\(path)': load it into a table, and name that "
-        + "(--spine-table)")
-    switch (dialect, TabularFormat(path: path)) {
-    case (.duckdb, .parquet): return ("read_parquet(\(absolute))", zone)
+    let files = try paths.map { try fileSystem.canonicalPath($0) }
+    let names = files.map { TrainingSetSQL.literal($0) }
+    let list = names.count == 1 ? names[0] : "[\(names.joined(separator: ", "))]"
+    let formats = Set(files.map { TabularFormat(path: $0) })
+    switch (dialect, formats.count == 1 ? formats.first ?? nil : nil) {
+    case (.duckdb, .parquet): return ("read_parquet(\(list))", zone)
     case (.duckdb, .csv(let delimiter)):
       let separator = TrainingSetSQL.literal(String(decoding: [delimiter], as: UTF8.self))
       return (
-        "read_csv(\(absolute), header = true, delim = \(separator), nullstr = '', "
-          + "allow_quoted_nulls = false, all_varchar = false, \(Self.types(fields)))", zone
+        "read_csv(\(list), header = true, delim = \(separator), nullstr = '', "
+          + "allow_quoted_nulls = false, \(Self.types(fields)))", zone
       )
     case (.duckdb, .jsonLines):
-      return ("read_json(\(absolute), format = 'newline_delimited', \(Self.types(fields)))", zone)
-    case (.spark, .parquet): return ("parquet.`\(absolute.dropFirst().dropLast())`", zone)
-    case (.spark, .csv(let delimiter)):
+      return ("read_json(\(list), format = 'newline_delimited', \(Self.types(fields)))", zone)
+    case (.spark, .parquet) where files.count == 1: return ("parquet.`\(files[0])`", zone)
+    case (.spark, .csv(let delimiter)) where files.count == 1:
       let separator = String(decoding: [delimiter], as: UTF8.self)
       return (
         "fstore_spine",
         zone + [
           "create or replace temporary view fstore_spine using csv options "
-            + "(path \(absolute), header 'true', sep '\(separator)', inferSchema 'true')"
+            + "(path \(names[0]), header 'true', sep '\(separator)', inferSchema 'true')"
         ]
       )
-    default: throw unreadable
+    default:
+      throw FeatureStoreError(
+        .invalidArgument,
+        "\(dialect.rawValue) cannot read the spine \(paths.joined(separator: ", ")): load it into a table, "
+          + "and name that (--spine-table)")
     }
   }
 

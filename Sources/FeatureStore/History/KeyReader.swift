@@ -9,24 +9,31 @@ internal import Storage
 /// where the files have them. Files come newest first, so that whoever wants the last few stops early.
 struct KeyReader {
   let group: FeatureGroup
-  let table: Table
-  let version: TableVersion
-  /// nil to leave out what is not flushed.
-  let tail: UnflushedTail?
+  private let choice: TrainingSetTables.Choice
+  /// Keeps the snapshot from expiry.
+  private let tables: TrainingSetTables
   /// As `KeyCodec` encodes it.
   let key: [UInt8]
 
   init(
-    _ store: FeatureStore, _ groupName: String, key: [UInt8], version: TableVersion = .current,
-    includesUnflushed: Bool
+    _ store: FeatureStore, _ groupName: String, key: [UInt8],
+    version: TrainingSetRequest.TableVersion? = nil, includesUnflushed: Bool
   ) throws {
     self.key = key
-    self.version = version
-    tail =
-      includesUnflushed && version == .current
-      ? try UnflushedTail.take(groupName, of: store, key: key) : nil
-    group = try tail?.group ?? store.group(groupName)
-    table = try tail?.table ?? store.tables.load(group)
+    tables = try TrainingSetTables(
+      store, asOf: version, includesUnflushed: includesUnflushed && version == nil, key: key)
+    choice = try tables.choice(store.group(groupName))
+    group = try choice.unflushed?.group ?? store.group(groupName)
+  }
+
+  /// - Parameter tables: says which version, and whether with what is not flushed.
+  init(
+    _ store: FeatureStore, _ group: FeatureGroup, key: [UInt8], tables: TrainingSetTables
+  ) throws {
+    self.key = key
+    self.tables = tables
+    choice = try tables.choice(group)
+    self.group = try choice.unflushed?.group ?? store.group(group.name)
   }
 
   /// Shows the key's records of these event times, in no particular order, with those of the group's features.
@@ -36,11 +43,12 @@ struct KeyReader {
     _ eventTimes: ClosedRange<Int64> = .min ... .max, mayNeed: (Int64) -> Bool = { _ in true },
     _ body: (HistoryRecord) throws -> Void
   ) throws {
-    for batch in tail?.batches ?? [] {
+    for batch in choice.unflushed?.batches ?? [] {
       try show(batch, of: nil, eventTimes, body)
     }
-    var scan = table.newScan()
-    scan.version = version.scanned
+    guard choice.snapshotID != nil, let version = choice.version else { return }
+    var scan = choice.table.newScan()
+    scan.version = version
     let known = Set(try scan.schema().fields.map(\.name))
     scan.columns =
       [group.eventTimeName, OfflineTables.lsn, OfflineTables.isDeleted, OfflineTables.writeTime]
@@ -48,7 +56,7 @@ struct KeyReader {
         ? [OfflineTables.expiresAt] : [])
       + group.features.map(\.name).filter { known.contains($0) }
     scan.filter = try filter(eventTimes)
-    let timeID = table.schema.field(named: group.eventTimeName)?.id
+    let timeID = try choice.table.newScan().schema().field(named: group.eventTimeName)?.id
     let files = try scan.planFiles().tasks.map { task in
       (task, newest: try Self.upperBound(task.dataFile, timeID))
     }
@@ -120,12 +128,18 @@ struct KeyReader {
       return column
     }
     let rows = RowCodec(group).encode(features, rowCount: batch.rowCount)
+    // The table's rows were filtered; the tail may be that of all keys.
+    let keys =
+      task == nil
+      ? try KeyCodec(group).encode(
+        group.recordIdentifiers.map { try column($0.name) }, rowCount: batch.rowCount) : nil
     let reader = RowReader(group)
     func time(_ column: Column?, _ row: Int) -> Int64? {
       column.flatMap { $0.isNull(row) ? nil : $0.values(as: Int64.self)[row] }
     }
     for row in 0..<batch.rowCount {
       guard let eventTime = time(times, row), eventTimes.contains(eventTime) else { continue }
+      if let keys, keys.array(row) != key { continue }
       try body(
         HistoryRecord(
           eventTime: eventTime, writeTime: time(writes, row), lsn: time(lsns, row) ?? .min,

@@ -7,7 +7,8 @@ internal import Storage
 /// Which rows of a group `FeatureStore.latest` gives.
 public struct LatestRequest: Sendable {
   public var group: String
-  public var version = TableVersion.current
+  /// Which version of the table; nil for the current one.
+  public var version: TrainingSetRequest.TableVersion?
   /// Columns of the offline table, in this order; nil for identifiers, event time, the features that the version
   /// has, write time and LSN.
   public var columns: [String]?
@@ -43,23 +44,21 @@ public final class LatestBatches {
   private let files: TableScanBatches
   private var tail: ArraySlice<RecordBatch>
   private let columnNames: [String]
+  /// Keeps the snapshot from expiry.
+  private let tables: TrainingSetTables
 
   init(
     _ store: FeatureStore, _ request: LatestRequest, progress: (Int64, Int64) -> Void
   ) throws {
-    if request.includesUnflushed, request.version != .current {
-      throw FeatureStoreError(
-        .invalidArgument,
-        "what is not flushed belongs to the current version of a table, to no other")
-    }
-    let unflushed =
-      request.includesUnflushed ? try UnflushedTail.take(request.group, of: store) : nil
-    let group = try unflushed?.group ?? store.group(request.group)
-    let table = try unflushed?.table ?? store.tables.load(group)
-    tail = (unflushed?.batches ?? [])[...]
-    unflushedRecordCount = unflushed?.rowCount ?? 0
-    var scan = table.newScan()
-    scan.version = request.version.scanned
+    tables = try TrainingSetTables(
+      store, asOf: request.version, includesUnflushed: request.includesUnflushed)
+    let choice = try tables.choice(store.group(request.group))
+    let group = try choice.unflushed?.group ?? store.group(request.group)
+    tail = (choice.unflushed?.batches ?? [])[...]
+    unflushedRecordCount = choice.unflushed?.rowCount ?? 0
+    snapshotID = choice.snapshotID
+    var scan = choice.table.newScan()
+    scan.version = choice.version ?? .current
     let known = Set(try scan.schema().fields.map(\.name))
     columnNames = try Self.columns(request, group, known)
 
@@ -67,14 +66,13 @@ public final class LatestBatches {
     let decisive = DecisiveColumns(group, known)
     scan.columns = decisive.names
     let expiry: NewestRows.Expiry? =
-      try request.leavesOutExpired
-      ? decisive.expiry(group, at: store.moment(of: request.version, table)) : nil
+      request.leavesOutExpired
+      ? decisive.expiry(group, at: store.moment(of: request.version, choice)) : nil
     var newest = try NewestRows(
       keyTypes: group.recordIdentifiers.map(\.type.dataType), expiry: expiry)
-    let plan = try scan.planFiles()
-    snapshotID = plan.snapshot?.snapshotID
-    let totalBytes = plan.tasks.reduce(0) { $0 + $1.dataFile.fileSizeInBytes }
-    let first = try scan.batches(of: plan.tasks)
+    let tasks = choice.snapshotID == nil ? [] : try scan.planFiles().tasks
+    let totalBytes = tasks.reduce(0) { $0 + $1.dataFile.fileSizeInBytes }
+    let first = try scan.batches(of: tasks)
     while let batch = try first.next() {
       try newest.consume(decisive.batch(batch.columns))
       progress(first.bytesRead, totalBytes)
@@ -88,11 +86,11 @@ public final class LatestBatches {
     deletedKeyCount = found.deletedKeyCount
     expiredKeyCount = found.expiredKeyCount
 
-    let (tasks, rows) = Self.filesWithWinners(plan.tasks, first.rowCounts, found.rows)
+    let (kept, rows) = Self.filesWithWinners(tasks, first.rowCounts, found.rows)
     winners = rows[...]
     scan.columns = columnNames
     schema = Schema(try scan.schema().fields.map(\.columnarField))
-    files = try scan.batches(of: tasks)
+    files = try scan.batches(of: kept)
   }
 
   /// The next batch, which has rows; nil at the end. After an error there are no more.

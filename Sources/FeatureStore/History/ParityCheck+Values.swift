@@ -66,7 +66,7 @@ extension ParityCheck {
 }
 
 /// A value that equals itself, NaN too, and nothing else: 0.0 is not -0.0.
-private struct ComparedValue: Equatable {
+struct ComparedValue: Equatable {
   let value: FeatureValue
 
   init(_ value: FeatureValue) { self.value = value }

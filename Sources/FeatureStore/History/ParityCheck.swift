@@ -15,6 +15,8 @@ struct ParityCheck {
   let store: FeatureStore
   let group: FeatureGroup
   private let unflushed: UnflushedTail
+  /// Keeps the snapshot from expiry.
+  private let tables: TrainingSetTables
   private let log: OnlineStore
   private let memoryBytes: Int
   private let tasks: [FileScanTask]
@@ -46,8 +48,13 @@ struct ParityCheck {
   init(_ store: FeatureStore, _ name: String, memoryBytes: Int) throws {
     self.store = store
     self.memoryBytes = max(memoryBytes, 1 << 12)
-    unflushed = try UnflushedTail.take(name, of: store)
+    tables = try TrainingSetTables(store, asOf: nil, includesUnflushed: true)
+    guard let unflushed = try tables.choice(store.group(name)).unflushed else {
+      preconditionFailure("what is not flushed was asked for")
+    }
+    self.unflushed = unflushed
     group = unflushed.group
+    // Behind the refresh that the tail took.
     log = try store.log(for: "compare online with offline")
     tasks = try unflushed.table.newScan().planFiles().tasks
     totalBytes = tasks.reduce(0) { $0 + $1.dataFile.fileSizeInBytes }

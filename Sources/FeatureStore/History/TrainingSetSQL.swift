@@ -15,20 +15,12 @@ public enum SQLDialect: String, Hashable, Sendable, CaseIterable {
 ///     part_0 as (of the records that count for a row the newest, unless it is deleted or expired), ...
 ///     select the spine's columns, each reference's value from spine left join part_0 ... order by number
 struct TrainingSetSQL {
-  /// The features of one group that are asked for with one ttl at one of the spine's time columns.
   struct Part {
-    /// With the ttl and the data delay that count.
-    var group: FeatureGroup
-    /// How the engine names the table, and the version of it.
-    var table: String
+    var plan: TrainingSetPlan.Part
+    /// How the engine names the table, and the version of it; nil for one that is younger than what was asked for.
+    var table: String?
     /// The columns that the version has.
     var columns: Set<String>
-    var timeColumn: String
-    /// The spine's columns for the record identifiers.
-    var keyColumns: [String]
-    var references: [FeatureReference]
-    /// Where the references' columns are among the training set's features.
-    var places: [Int]
   }
 
   let dialect: SQLDialect
@@ -36,18 +28,18 @@ struct TrainingSetSQL {
   let spine: String
   /// What has to be said to the engine before.
   var prologue: [String] = []
-  /// The spine's columns, and the types that keys and times must have.
-  let spineColumns: [(name: String, type: FeatureType?)]
+  let spineColumns: [String]
   let parts: [Part]
   let visibility: TrainingSetRequest.Visibility
+  let isStrict: Bool
+  let excludesLate: Bool
 
   /// Columns of the query's own.
   private static let row = "fstore_row"
   private static let ownPrefix = "fstore_"
 
   func text() throws(FeatureStoreError) -> String {
-    let names = spineColumns.map(\.name)
-    for name in names + parts.flatMap({ $0.columns })
+    for name in spineColumns + parts.flatMap({ $0.columns })
     where name.lowercased().hasPrefix(Self.ownPrefix) {
       throw FeatureStoreError(
         .invalidArgument, "the query needs the names that begin with '\(Self.ownPrefix)': '\(name)'"
@@ -59,7 +51,7 @@ struct TrainingSetSQL {
     }
     var values: [(place: Int, text: String)] = []
     for (index, part) in parts.enumerated() {
-      for (number, (reference, place)) in zip(part.references, part.places).enumerated() {
+      for (number, (reference, place)) in zip(part.plan.references, part.plan.places).enumerated() {
         values.append(
           (
             place,
@@ -68,7 +60,7 @@ struct TrainingSetSQL {
       }
     }
     let columns =
-      names.map { "spine.\(quoted($0))" }
+      spineColumns.map { "spine.\(quoted($0))" }
       + values.sorted { $0.place < $1.place }.map(\.text)
     let joins = parts.indices.map {
       "left join part_\($0) on part_\($0).\(Self.row) = spine.\(Self.row)"
@@ -84,40 +76,46 @@ struct TrainingSetSQL {
   private var spineQuery: String {
     let number =
       dialect == .spark ? "monotonically_increasing_id()" : "row_number() over ()"
-    let columns = spineColumns.map { column in
-      guard let type = column.type else { return quoted(column.name) }
-      return "cast(\(quoted(column.name)) as \(name(of: type))) as \(quoted(column.name))"
-    }
-    return "  select " + (["\(number) as \(Self.row)"] + columns).joined(separator: ",\n    ")
-      + "\n  from \(spine)"
+    let columns = ["\(number) as \(Self.row)"] + spineColumns.map(quoted)
+    return "  select " + columns.joined(separator: ",\n    ") + "\n  from \(spine)"
   }
 
   private func query(_ part: Part) throws(FeatureStoreError) -> String {
-    let time = "spine.\(quoted(part.timeColumn))"
+    let plan = part.plan
+    let time = "cast(spine.\(quoted(plan.timeColumn)) as \(name(of: .timestamp)))"
     func own(_ name: String) -> String { "record.\(quoted(name))" }
-    let event = own(part.group.eventTimeName)
-    var conditions = zip(part.group.recordIdentifiers, part.keyColumns).map { identifier, column in
-      "\(own(identifier.name)) = spine.\(quoted(column))"
+    guard let table = part.table else {
+      let values = try plan.references.indices.map { number throws(FeatureStoreError) in
+        "cast(null as \(try type(plan, number))) as \(Self.ownPrefix)value_\(number)"
+      }
+      return "  select \(Self.row), \(values.joined(separator: ", ")) from spine where false"
     }
-    conditions.append(try isAtMost(event, time, after: part.group.dataDelayMicroseconds))
-    if visibility == .ingested { conditions.append("\(own(OfflineTables.writeTime)) <= \(time)") }
+    let event = own(plan.group.eventTimeName)
+    let writeTime = own(OfflineTables.writeTime)
+    let isBefore = isStrict ? "<" : "<="
+    var conditions = zip(plan.group.recordIdentifiers, plan.keyColumns).map { identifier, column in
+      "\(own(identifier.name)) = cast(spine.\(quoted(column)) as \(name(of: identifier.type)))"
+    }
+    let delay = plan.group.dataDelayMicroseconds
+    conditions.append(
+      "\(event) \(isBefore) \(delay == 0 ? time : try earlier(time, by: delay))")
+    if visibility == .ingested { conditions.append("\(writeTime) \(isBefore) \(time)") }
     var columns = ["spine.\(Self.row)"]
-    for (number, reference) in part.references.enumerated() {
-      let feature = part.group.features.first { $0.name == reference.feature }
-      let value =
+    for (number, reference) in plan.references.enumerated() {
+      var value =
         part.columns.contains(reference.feature)
-        ? own(reference.feature)
-        : "cast(null as \(feature.map { name(of: $0.type) } ?? "varchar"))"
+        ? own(reference.feature) : "cast(null as \(try type(plan, number)))"
+      if case .microseconds(let length) = reference.timeToLive ?? plan.group.timeToLive {
+        value = "case when \(event) >= \(try earlier(time, by: length)) then \(value) end"
+      }
       columns.append("\(value) as \(Self.ownPrefix)value_\(number)")
     }
     columns.append("coalesce(\(own(OfflineTables.isDeleted)), false) as \(Self.ownPrefix)deleted")
     var gone: [String] = []
-    if part.group.hasExpiryColumn, part.columns.contains(OfflineTables.expiresAt) {
+    if plan.group.hasExpiryColumn, part.columns.contains(OfflineTables.expiresAt) {
       gone.append("\(own(OfflineTables.expiresAt)) < \(time)")
     }
-    if case .microseconds(let length) = part.group.timeToLive {
-      gone.append("not (\(try isAtLeast(event, time, before: length)))")
-    }
+    if excludesLate { gone.append("\(writeTime) > \(time)") }
     let isGone =
       gone.isEmpty ? "false" : gone.map { "coalesce(\($0), false)" }.joined(separator: " or ")
     columns.append("\(isGone) as \(Self.ownPrefix)expired")
@@ -127,28 +125,20 @@ struct TrainingSetSQL {
     return """
         select * from (
           select \(columns.joined(separator: ",\n      "))
-          from spine join \(part.table) record
+          from spine join \(table) record
             on \(conditions.joined(separator: "\n        and "))
         ) ranked
         where \(Self.ownPrefix)rank = 1 and not \(Self.ownPrefix)deleted and not \(Self.ownPrefix)expired
       """
   }
 
-  // MARK: Times
-
-  /// Whether an event is known at a moment, so long after it happened.
-  private func isAtMost(
-    _ event: String, _ time: String, after delay: Int64
+  private func type(
+    _ part: TrainingSetPlan.Part, _ reference: Int
   ) throws(FeatureStoreError) -> String {
-    if delay == 0 { return "\(event) <= \(time)" }
-    return "\(event) <= \(try earlier(time, by: delay))"
-  }
-
-  /// Whether an event is young enough at a moment.
-  private func isAtLeast(
-    _ event: String, _ time: String, before length: Int64
-  ) throws(FeatureStoreError) -> String {
-    "\(event) >= \(try earlier(time, by: length))"
+    do {
+      let index = try part.group.featureIndex(part.references[reference].feature)
+      return name(of: part.group.features[index].type)
+    } catch { throw FeatureStoreError(error) }
   }
 
   private func earlier(_ time: String, by length: Int64) throws(FeatureStoreError) -> String {

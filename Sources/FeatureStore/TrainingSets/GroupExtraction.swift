@@ -15,6 +15,8 @@ struct GroupExtraction {
   let references: [FeatureReference]
   let table: Table
   let options: Options
+  /// What the log has and the table lacks (`UnflushedTail`), in the table's columns.
+  var tail: [RecordBatch] = []
 
   /// The columns of the training set that come from this group, one value a spine row, and what
   /// happened to the rows.
@@ -28,7 +30,7 @@ struct GroupExtraction {
       bounds: options.bounds, offsetMicroseconds: options.dataDelayMicroseconds)
     let scan = try GroupScan(
       group, table, version: options.version, spine: spine, rules: rules,
-      nullReasons: options.nullReasons)
+      nullReasons: options.nullReasons, tail: tail)
     var report = TrainingSetReport.Group(name: group.name)
     report.snapshotID = scan.snapshotID
     var result = try scan.winners(for: spine, &report, progress)

@@ -15,6 +15,8 @@ struct GroupScan: Sendable {
   let snapshotID: Int64?
   let fileCount: Int
   private let units: [Unit]
+  /// What the log has and the table lacks: sources behind the units.
+  private let tail: [RecordBatch]
   /// Whether planning left files out.
   private let isPruned: Bool
   /// Whether the reason of every null is to be found.
@@ -30,12 +32,16 @@ struct GroupScan: Sendable {
   /// Tables up to this size are read wholly, so that the reason of every null is known.
   private static let smallTableBytes: Int64 = 64 << 20
 
-  /// - Parameter version: nil for a table that was not there yet, of which nothing is read.
+  /// - Parameters:
+  ///   - version: nil for a table that was not there yet, of which nothing is read.
+  ///   - tail: rows in the table's columns that count beside its own.
   init(
     _ group: FeatureGroup, _ table: Table, version: TableScan.Version?, spine: Spine,
-    rules: JoinRules, nullReasons: TrainingSetRequest.NullReasons = .ifCheap
+    rules: JoinRules, nullReasons: TrainingSetRequest.NullReasons = .ifCheap,
+    tail: [RecordBatch] = []
   ) throws {
     self.group = group
+    self.tail = tail
     self.rules = rules
     var scan = table.newScan()
     if let version { scan.version = version }
@@ -178,12 +184,7 @@ struct GroupScan: Sendable {
         let skippedBefore = reader.rows.skippedRowGroupCount
         var firstRow = 0
         try reader.rows.read(unit.unit) { batch in
-          let columns = batch.columns
-          let keys = PointInTimeJoin.Batch(
-            keys: Array(columns[..<keyCount]), eventTimes: columns[keyCount],
-            logSequenceNumbers: columns[keyCount + 1], isDeleted: columns[keyCount + 2],
-            writeTimes: rules.visibility == .ingested ? columns[keyCount + 3] : nil,
-            expiresAt: hasExpiry ? columns[columns.count - 1] : nil)
+          let keys = Self.keys(batch.columns, keyCount, rules, hasExpiry: hasExpiry)
           try reader.candidates.find(keys)
           let candidates = reader.candidates
           try shared.withLock { state in
@@ -197,6 +198,13 @@ struct GroupScan: Sendable {
           if hasSkipped { state.hidesReasons = true }
         }
       }, tick: { progress(shared.withLock { $0.takeDone() }) })
+    for (index, batch) in tail.enumerated() {
+      let columns = try (scan.columns ?? []).map { try Self.column($0, of: batch) }
+      let keys = Self.keys(columns, keyCount, rules, hasExpiry: hasExpiry)
+      try shared.withLock { state in
+        try state.join?.consume(keys, source: Int32(units.count + index))
+      }
+    }
     progress(shared.withLock { $0.takeDone() })
     return shared.withLock { state in
       report.filesSkipped = state.skippedFiles
@@ -205,6 +213,24 @@ struct GroupScan: Sendable {
       state.join = nil
       return join.finish(hidesReasons: state.hidesReasons)
     }
+  }
+
+  /// - Parameter columns: those of the scan, in their order.
+  private static func keys(
+    _ columns: [Column], _ keyCount: Int, _ rules: JoinRules, hasExpiry: Bool
+  ) -> PointInTimeJoin.Batch {
+    PointInTimeJoin.Batch(
+      keys: Array(columns[..<keyCount]), eventTimes: columns[keyCount],
+      logSequenceNumbers: columns[keyCount + 1], isDeleted: columns[keyCount + 2],
+      writeTimes: rules.visibility == .ingested ? columns[keyCount + 3] : nil,
+      expiresAt: hasExpiry ? columns[columns.count - 1] : nil)
+  }
+
+  private static func column(_ name: String, of batch: RecordBatch) throws -> Column {
+    guard let column = batch.column(named: name) else {
+      throw FeatureStoreError(.conflict, "the offline table has lost its column '\(name)'")
+    }
+    return column
   }
 
   // MARK: Second pass: what they say
@@ -218,13 +244,16 @@ struct GroupScan: Sendable {
     guard !wanted.isEmpty else { return [:] }
     var scan = scan
     scan.columns = wanted.map(\.name)
-    let (units, reading, sources) = (units, scan, result.sources)
+    let (units, tail, reading, sources) = (units, tail, scan, result.sources)
     let taken = Lock([[Column]](repeating: [], count: sources.count))
     try Parallel.forEach(
       sources.count, makeWorker: { ScanUnitReader(reading) },
       work: { (reader: inout ScanUnitReader, index: Int) in
-        let columns = try Self.rows(
-          result.winningRows(of: sources[index]), units[Int(sources[index])].unit, reader)
+        let (source, rows) = (Int(sources[index]), result.winningRows(of: sources[index]))
+        let columns =
+          source < units.count
+          ? try Self.rows(rows, units[source].unit, reader)
+          : try wanted.map { try Self.column($0.name, of: tail[source - units.count]).take(rows) }
         taken.withLock { $0[index] = columns }
       })
     var parts = taken.withLock { $0 }

@@ -81,6 +81,9 @@ public struct TrainingSetRequest: Sendable {
   public var asOf: TableVersion?
   /// The same for the table of one group.
   public var asOfByGroup: [String: TableVersion] = [:]
+  /// Also what the log has and the tables lack; of the current version only. The store must not have been opened
+  /// for its offline tables alone, and is refreshed. A spine that is made of tables is made of what they have.
+  public var includesUnflushed = false
 
   public init(spine: Spine, timeColumn: String, output: TrainingSetOutput) {
     self.spine = spine

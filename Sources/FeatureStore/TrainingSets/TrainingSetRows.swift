@@ -135,7 +135,8 @@ final class TrainingSetRows {
       options.nullReasons = request.nullReasons
       options.dataDelayMicroseconds = part.group.dataDelayMicroseconds
       let extraction = GroupExtraction(
-        group: part.group, references: part.references, table: choice.table, options: options)
+        group: part.group, references: part.references, table: choice.table, options: options,
+        tail: choice.unflushed?.batches ?? [])
       var (winners, report) = try extraction.run(spine: spine) { bytes in
         done += bytes
         progress(min(done, total), total)

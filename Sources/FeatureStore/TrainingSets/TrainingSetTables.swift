@@ -1,8 +1,8 @@
 internal import FeatureModel
 internal import Iceberg
 
-/// Which snapshot of each group's table one extraction reads: found once, the same for every use of the table, and
-/// kept from expiry while this lives.
+/// Which snapshot of each group's table is read, by a training set or another offline read: found once, the same for
+/// every use of the table, and kept from expiry while this lives.
 final class TrainingSetTables {
   struct Choice {
     var table: Table
@@ -11,8 +11,13 @@ final class TrainingSetTables {
     var isYounger = false
     /// Bytes of the snapshot's data files, for progress.
     var sizeBytes: Int64 = 0
+    /// What the log has beyond the table; nil when that is not asked for.
+    var unflushed: UnflushedTail?
 
-    var version: TableScan.Version? { snapshotID.map { .snapshot($0) } }
+    /// With what is not flushed come the table's present columns.
+    var version: TableScan.Version? {
+      unflushed == nil ? snapshotID.map { .snapshot($0) } : .current
+    }
   }
 
   private let store: FeatureStore
@@ -20,16 +25,35 @@ final class TrainingSetTables {
   private let byGroup: [String: TrainingSetRequest.TableVersion]
   /// Of a training set that is made again: the snapshots it had; a group that is not there had none.
   private let fixed: [String: Int64?]?
+  private let includesUnflushed: Bool
+  private let key: [UInt8]?
   private let pins: SnapshotPins
   private(set) var choices: [String: Choice] = [:]
 
-  init(
+  convenience init(
     _ store: FeatureStore, _ request: TrainingSetRequest, fixed: [String: Int64?]? = nil
   ) throws {
+    try self.init(
+      store, asOf: request.asOf, byGroup: request.asOfByGroup, fixed: fixed,
+      includesUnflushed: request.includesUnflushed)
+  }
+
+  /// - Parameter key: of what is not flushed only the records of this one, encoded.
+  init(
+    _ store: FeatureStore, asOf: TrainingSetRequest.TableVersion?,
+    byGroup: [String: TrainingSetRequest.TableVersion] = [:], fixed: [String: Int64?]? = nil,
+    includesUnflushed: Bool, key: [UInt8]? = nil
+  ) throws {
     self.store = store
-    common = request.asOf
-    byGroup = request.asOfByGroup
+    common = asOf
+    self.byGroup = byGroup
     self.fixed = fixed
+    self.includesUnflushed = includesUnflushed
+    self.key = key
+    guard !includesUnflushed || (common == nil && byGroup.isEmpty && fixed == nil) else {
+      throw FeatureStoreError(
+        .invalidArgument, "what is not flushed belongs to the current tables, to no other version")
+    }
     for name in byGroup.keys.sorted() { _ = try store.group(name) }
     pins = try SnapshotPins(store)
   }
@@ -38,8 +62,11 @@ final class TrainingSetTables {
     if let choice = choices[group.name] { return choice }
     // Expiry may take the snapshot between the look at the table and the pin; then there is a newer one.
     for _ in 0..<16 {
-      let table = try store.tables.load(group)
-      let choice = try choose(table, group.name)
+      let unflushed =
+        includesUnflushed ? try UnflushedTail.take(group.name, of: store, key: key) : nil
+      let table = try unflushed?.table ?? store.tables.load(group)
+      var choice = try choose(table, group.name)
+      choice.unflushed = unflushed
       guard let id = choice.snapshotID else {
         choices[group.name] = choice
         return choice

@@ -39,15 +39,13 @@ extension Command {
     var request = HistoryRequest(group: words[0], fields: try assignments(words.dropFirst()))
     request.last = try arguments.integer("--last", minimum: 1).map { Int(clamping: $0) }
     request.includesUnflushed = !arguments.has("--flushed-only")
+    request.version = arguments.value("--as-of").map { .init(parsing: $0) }
     let access: FeatureStore.Access = request.includesUnflushed ? .readOnly : .offline
     let (records, group) = try context.withStore(access) { store in
-      let from = try arguments.value("--from").map { try store.moment($0) } ?? .min
-      let to = try arguments.value("--to").map { try store.moment($0) } ?? .max
+      let from = try arguments.value("--from").map { try FeatureStore.moment($0) } ?? .min
+      let to = try arguments.value("--to").map { try FeatureStore.moment($0) } ?? .max
       guard from <= to else { throw UsageError(message: "--from is later than --to") }
       request.eventTimes = from...to
-      if let text = arguments.value("--as-of") {
-        request.version = try store.tableVersion(text, of: request.group)
-      }
       return (try store.history(request), try store.group(request.group))
     }
     context.output.print(.array(records.map { json($0, group) })) {

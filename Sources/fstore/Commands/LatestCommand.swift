@@ -18,7 +18,7 @@ extension Command {
       positionals: [.init(name: "GROUP", help: "the feature group")],
       options: [
         CommandSyntax.option(
-          "--as-of", "TIME|SNAPSHOT|TAG", "the table as it was then; a tag or branch comes first"),
+          "--as-of", "TIME|SNAPSHOT|TAG", "the table as it was then"),
         CommandSyntax.option(
           "--columns", "NAME,...", "only these; else key, event time, features, write_time, lsn"),
         CommandSyntax.flag("--without-expired", "leave out what has expired, by ttl or by itself"),
@@ -33,6 +33,7 @@ extension Command {
     request.columns = arguments.value("--columns").map { $0.split(separator: ",").map(String.init) }
     request.leavesOutExpired = arguments.has("--without-expired")
     request.includesUnflushed = arguments.has("--include-unflushed")
+    request.version = arguments.value("--as-of").map { .init(parsing: $0) }
     let format = try arguments.value("--format").map { name throws(UsageError) in
       guard let format = RowFormat(rawValue: name) else {
         throw UsageError(message: "--format takes parquet, arrow or csv, not '\(name)'")
@@ -47,9 +48,6 @@ extension Command {
     let access: FeatureStore.Access = request.includesUnflushed ? .readOnly : .offline
     let report = try context.withStore(access) { store in
       defer { bar.finish() }
-      if let text = arguments.value("--as-of") {
-        request.version = try store.tableVersion(text, of: request.group)
-      }
       func show(_ done: Int64, _ total: Int64) {
         bar.update(done, of: total, detail: "\(bytesText(done)) of \(bytesText(total))")
       }

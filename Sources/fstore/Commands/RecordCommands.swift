@@ -202,7 +202,7 @@ extension Command {
       throw UsageError(message: "--view names the features itself: it takes no --feature")
     }
     let answers = try context.withStore(.readOnly) { store in
-      let moment = try arguments.value("--at").map { try store.moment($0) }
+      let moment = try arguments.value("--at").map { try FeatureStore.moment($0) }
       if let view = arguments.value("--view") {
         let fields = try assignments(arguments.positionals[...])
         guard let moment else { return try store.getFeatures(view, fields: fields) }

@@ -6,7 +6,7 @@ extension Command {
     initialize, groupCreate, groupAddFeatures, groupList, groupDescribe, viewCreate, viewList,
     ingest, put, get, delete, purge, flush, materialize, trainingSet, trainingSetCreate,
     trainingSetList, trainingSetDescribe, trainingSetReproduce, trainingSetDelete,
-    latest, optimize, vacuum,
+    trainingSetExplain, trainingSetAudit, latest, optimize, vacuum,
     snapshots, files, manifests, partitions, history, references, metadataLog, verify, backup,
     restore, repair, jobsSet, jobsRemove, jobsList, jobsShow, jobsHistory, jobsRun, schedule,
     health, stats, configure, version,

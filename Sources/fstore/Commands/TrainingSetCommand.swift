@@ -37,11 +37,16 @@ extension Command {
         fstore training-set --spine flights.csv --time scheduled_departure --view flight --output set.parquet
         fstore training-set --all-keys --at 2026-01-01 --at 2026-02-01 --feature weather:* --output set.csv
       """,
-    syntax: CommandSyntax(options: trainingSetOptions)
+    syntax: CommandSyntax(options: trainingSetOptions + queryOptions)
   ) { context in
-    let request = try trainingSetRequest(context.arguments)
+    var request = try trainingSetRequest(context.arguments)
+    if let engine = context.arguments.value("--sql") {
+      return try printQuery(request, for: engine, context)
+    }
+    request.includesUnflushed = context.arguments.has("--include-unflushed")
+    let access: FeatureStore.Access = request.includesUnflushed ? .readOnly : .offline
     let bar = ProgressBar("extracting")
-    let report = try context.withStore(.offline) { store in
+    let report = try context.withStore(access) { [request] store in
       defer { bar.finish() }
       return try store.extractTrainingSet(request) { done, total in
         bar.update(done, of: total, detail: "\(bytesText(done)) of \(bytesText(total))")
@@ -99,13 +104,18 @@ extension Command {
   ]
 
   /// The request that the options make.
-  static func trainingSetRequest(_ arguments: Arguments) throws -> TrainingSetRequest {
-    let (spine, standardTime) = try spine(arguments)
+  ///
+  /// - Parameter file: a training set that is there already, instead of spine and output.
+  static func trainingSetRequest(
+    _ arguments: Arguments, ofFile file: String? = nil
+  ) throws -> TrainingSetRequest {
+    let (spine, standardTime) = try file.map { (.files([$0]), nil) } ?? spine(arguments)
+    let hasOutput = file == nil && arguments.value("--sql") == nil
     var request = TrainingSetRequest(
       spine: spine,
       timeColumn: try standardTime.map { arguments.value("--time") ?? $0 }
         ?? arguments.required("--time"),
-      output: try output(arguments))
+      output: try hasOutput ? output(arguments) : .file(""))
     request.view = arguments.value("--view")
     request.features = arguments.all("--feature")
     request.replacesOutput = arguments.has("--overwrite")

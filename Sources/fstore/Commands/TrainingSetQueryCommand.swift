@@ -2,7 +2,9 @@ internal import FeatureStore
 internal import JSON
 
 extension Command {
+  /// What only `fstore training-set` takes.
   static let queryOptions = [
+    CommandSyntax.flag("--include-unflushed", "also what the log has and the tables lack"),
     CommandSyntax.option(
       "--sql", "duckdb|spark|trino", "print the query that gives the same rows, and extract nothing"
     ),

@@ -154,7 +154,7 @@ import Testing
     }
     #expect(
       try store.history(HistoryRequest(group: "readings", fields: ["sensor": "a"])).count == 6)
-    let old = try store.moment("2026-01-04T00:00:00Z")
+    let old = try FeatureStore.moment("2026-01-04T00:00:00Z")
     #expect(try remove { $0.eventTime < old }.count == 3)
     var request = HistoryRequest(group: "readings", fields: ["sensor": "a"])
     #expect(throws: FeatureStoreError.self) { try store.history(request) }

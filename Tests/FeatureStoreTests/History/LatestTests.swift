@@ -62,7 +62,7 @@ import Testing
     #expect(Set(rows) == RandomHistory.latest(history.records) && rows.count == Set(rows).count)
     for (id, count) in history.snapshots {
       let then = try Self.rows(store) {
-        $0.version = try store.tableVersion("\(id)", of: "readings")
+        $0.version = .snapshot(id)
       }
       #expect(Set(then) == RandomHistory.latest(history.records[..<count]), "seed \(seed)")
     }
@@ -98,13 +98,14 @@ import Testing
       ("release", 20), (moments[0], 20), (moments[1], 40), ("\(history.snapshots[1].id)", 40),
       (moments[2], 60),
     ] {
-      let version = try store.tableVersion(text, of: "readings")
+      let version = TrainingSetRequest.TableVersion(parsing: text)
       let rows = try Self.rows(store) { $0.version = version }
       #expect(Set(rows) == RandomHistory.latest(history.records[..<count]), "\(text)")
     }
-    for text in ["nonsense", "17", "1999-01-01T00:00:00Z"] {
+    #expect(try Self.rows(store) { $0.version = .init(parsing: "1999-01-01") }.isEmpty)
+    for text in ["nonsense", "17"] {
       #expect(throws: FeatureStoreError.self) {
-        _ = try Self.rows(store) { $0.version = try store.tableVersion(text, of: "readings") }
+        _ = try Self.rows(store) { $0.version = .init(parsing: text) }
       }
     }
     // What the log has belongs to no other version than the current one.
