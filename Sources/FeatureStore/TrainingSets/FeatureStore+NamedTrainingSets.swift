@@ -70,7 +70,7 @@ extension FeatureStore {
         NamedTrainingSet.tag(name), snapshotID: id, maxReferenceAgeMilliseconds: .max)
       _ = try commit.commit()
     }
-    try outputs.write(rows)
+    try outputs.write(rows, progress: progress)
     set.files = outputs.sealedFiles
     let report = try outputs.publish(rows.report)
     set.isComplete = true
@@ -115,7 +115,7 @@ extension FeatureStore {
       request.replacesOutput = replacing
       let outputs = try TrainingSetOutputs(request, fileSystem: fileSystem, isHashed: true)
       let rows = try TrainingSetRows(request, store: self, again: set, progress: progress)
-      try outputs.write(rows)
+      try outputs.write(rows, progress: progress)
       rows.tables.release()
       let report = try outputs.publish(rows.report)
       guard request.output.hasForm(of: set.request.output) else { return (report, nil) }

@@ -9,7 +9,8 @@ extension FeatureStore {
   /// Memory: that of the spine's keys and times, of the values found, and of a few batches; not of the tables.
   /// The snapshots that are read stay until the end, whatever is vacuumed meanwhile. The spine is read twice.
   ///
-  /// - Parameter progress: called with bytes of data files dealt with, and in all.
+  /// - Parameter progress: called with bytes of data files dealt with and rows written (as if each had 64 bytes), and
+  ///   with how many there are in all.
   ///
   /// Throws `.notFound` for unknown views, features, columns, versions and files, `.invalidInput` when the spine
   /// cannot be read, `.alreadyExists` for an output that is there; then no output is left.
@@ -19,7 +20,7 @@ extension FeatureStore {
     do {
       let outputs = try TrainingSetOutputs(request, fileSystem: fileSystem, isHashed: false)
       let rows = try TrainingSetRows(request, store: self, progress: progress)
-      try outputs.write(rows)
+      try outputs.write(rows, progress: progress)
       rows.tables.release()
       return try outputs.publish(rows.report)
     } catch { throw FeatureStoreError(error) }

@@ -30,7 +30,7 @@ final class TrainingSetOutputs {
   deinit { for sink in sinks { sink.abandon() } }
 
   /// Writes all rows, durably, but not yet under the outputs' names.
-  func write(_ rows: TrainingSetRows) throws {
+  func write(_ rows: TrainingSetRows, progress: (Int64, Int64) -> Void) throws {
     let rule = try request.split.map {
       try SplitRule($0, spine: rows.spineSchema, timeColumns: rows.timeColumns)
     }
@@ -41,6 +41,7 @@ final class TrainingSetOutputs {
           fileSystem: fileSystem))
     }
     while let batch = try rows.next() {
+      progress(rows.doneBytes, rows.totalBytes)
       guard let rule else {
         try sinks[0].write(batch)
         rowCounts[0] += batch.rowCount

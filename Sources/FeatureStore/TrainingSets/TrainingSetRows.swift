@@ -18,6 +18,10 @@ final class TrainingSetRows {
 
   private let answers: [(places: [Int], winners: Winners)]
   private let featureCount: Int
+  /// Of the data files that are read, and with the writing of the rows in all, as if a row were so many bytes.
+  private var tableBytes: Int64 = 0
+  private(set) var totalBytes: Int64 = 0
+  private static let rowBytes: Int64 = 64
   private var batches: BatchCutter
   private var row = 0
 
@@ -52,7 +56,15 @@ final class TrainingSetRows {
     for (field, column) in zip(wanted.fields, try gatherer.finish()) {
       columns[field.name] = column
     }
-    (answers, report.groups) = try Self.ask(plan, request, columns, tables, progress)
+    let spines = try Self.spines(plan, columns)
+    // From here on the keys and times are held in the spines' own form alone.
+    columns = [:]
+    for part in plan.parts { tableBytes += try tables.choice(part.group).sizeBytes }
+    totalBytes = tableBytes + Int64(report.rowCount) * Self.rowBytes
+    let work = (tables: tableBytes, all: totalBytes)
+    (answers, report.groups) = try Self.ask(plan, request, spines, tables) { done in
+      progress(min(done, work.tables), work.all)
+    }
 
     featureCount = plan.references.count
     schema = Schema(
@@ -105,28 +117,35 @@ final class TrainingSetRows {
 
   // MARK: The groups
 
+  /// One spine for each part; parts with the same keys and times share one.
+  private static func spines(
+    _ plan: TrainingSetPlan, _ columns: [String: Column]
+  ) throws -> [Spine] {
+    var known: [[String]: Spine] = [:]
+    var spines: [Spine] = []
+    for part in plan.parts {
+      let names = part.keyColumns + [part.timeColumn]
+      if let spine = known[names] {
+        spines.append(spine)
+        continue
+      }
+      let found = names.compactMap { columns[$0] }
+      precondition(found.count == names.count, "every column was gathered")
+      let spine = try Spine(keys: Array(found.dropLast()), times: found[found.count - 1])
+      known[names] = spine
+      spines.append(spine)
+    }
+    return spines
+  }
+
   private static func ask(
-    _ plan: TrainingSetPlan, _ request: TrainingSetRequest, _ columns: [String: Column],
-    _ tables: TrainingSetTables, _ progress: (Int64, Int64) -> Void
+    _ plan: TrainingSetPlan, _ request: TrainingSetRequest, _ spines: [Spine],
+    _ tables: TrainingSetTables, _ progress: (Int64) -> Void
   ) throws -> ([(places: [Int], winners: Winners)], [TrainingSetReport.Group]) {
-    var total: Int64 = 0
-    for part in plan.parts { total += try tables.choice(part.group).sizeBytes }
     var done: Int64 = 0
-    var spines: [[String]: Spine] = [:]
     var answers: [(places: [Int], winners: Winners)] = []
     var reports: [TrainingSetReport.Group] = []
-    for part in plan.parts {
-      // Parts with the same keys and times share one spine.
-      let names = part.keyColumns + [part.timeColumn]
-      let spine: Spine
-      if let known = spines[names] {
-        spine = known
-      } else {
-        let found = names.compactMap { columns[$0] }
-        precondition(found.count == names.count, "every column was gathered")
-        spine = try Spine(keys: Array(found.dropLast()), times: found[found.count - 1])
-        spines[names] = spine
-      }
+    for (part, spine) in zip(plan.parts, spines) {
       let choice = try tables.choice(part.group)
       var options = GroupExtraction.Options(version: choice.version)
       options.visibility = request.visibility == .event ? .event : .ingested
@@ -139,7 +158,7 @@ final class TrainingSetRows {
         tail: choice.unflushed?.batches ?? [])
       var (winners, report) = try extraction.run(spine: spine) { bytes in
         done += bytes
-        progress(min(done, total), total)
+        progress(done)
       }
       report.columns = part.references.map(\.outputName)
       report.timeColumn = part.timeColumn
@@ -151,6 +170,9 @@ final class TrainingSetRows {
   }
 
   // MARK: The rows
+
+  /// How much of `totalBytes` is done, once all groups have answered.
+  var doneBytes: Int64 { tableBytes + Int64(row) * Self.rowBytes }
 
   /// The next rows, `batchRows` of them but at the end; nil after the last.
   func next() throws -> RecordBatch? {
