@@ -162,7 +162,7 @@ final class GroupRows {
         bytes = bytes.addingSaturated(task.dataFile.fileSizeInBytes)
         rows = rows.addingSaturated(task.dataFile.recordCount)
       }
-      return bytes < 2 << 20 && rows < 32_768
+      return bytes < 1 << 20 && rows < 16_384
     }.count
     defer { tasks = tasks.dropFirst(count) }
     return Array(tasks.prefix(count))

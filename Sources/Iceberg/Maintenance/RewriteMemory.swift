@@ -1,5 +1,5 @@
 /// How the memory that a rewrite may take is shared out: first to groups that are rewritten at a time, then within a
-/// group: a quarter is for decoding, an eighth for sorting, an eighth for what the writer has open. As much again is what
+/// group: a quarter is for decoding, a tenth for sorting, an eighth for what the writer has open. As much again is what
 /// allocators keep and what is copied on the way, as measured (`RewriteMemoryTests`).
 struct RewriteMemory: Hashable, Sendable {
   /// Groups that are rewritten at a time.
@@ -21,7 +21,7 @@ struct RewriteMemory: Hashable, Sendable {
     share = limit / Int64(groupCount)
     self.threads = max(1, threads)
     decodingBytes = max(128 << 20, share / 2)
-    sortBytes = share / 8
+    sortBytes = share / 10
     rowGroupBytes = share / 8
   }
 
