@@ -121,7 +121,7 @@ nightly-concurrency:
 # Eight processes at a time that write to a table, maintain it and are killed: 4,000 kills of new seeds, printed here.
 nightly-maintenance:
 	seed=$$RANDOM; echo "FSTORE_KILL_SEED=$$seed"; FSTORE_KILL_SEED=$$seed FSTORE_MAINTENANCE_KILL_ROUNDS=500 \
-	  bash -c '$(NIGHTLY) --filter MaintenanceKillTests'
+	  FSTORE_MEMORY_FILES=300 bash -c '$(NIGHTLY) --filter "MaintenanceKillTests|RewriteMemoryTests"'
 
 # kill -9 of processes that work with a store: 20,000 in five parts, `make nightly-kills-1` to `-5`, of
 # seeds of their own.

@@ -1,6 +1,7 @@
 """What peers do with the files of the maintenance benchmark; one process a figure.
 
   peer.py compact-polars FILES OUTPUT | compact-duckdb FILES OUTPUT | compact-pyiceberg CATALOG
+  peer.py sort-polars FILES OUTPUT | sort-duckdb FILES OUTPUT | is-sorted FILES
   peer.py latest-duckdb FILES | latest-polars FILES | latest-pyiceberg CATALOG
   peer.py digest FILES
 
@@ -51,8 +52,19 @@ def main(mode, *arguments):
     elif mode == "compact-pyiceberg":
         table = pyiceberg(arguments[0])
         table.overwrite(table.scan().to_arrow())
+    elif mode == "sort-polars":
+        import polars as pl
+        pl.scan_parquet(paths(arguments[0])).sort("record_id", "event_time").sink_parquet(
+            arguments[1], compression="zstd", compression_level=3)
+    elif mode == "sort-duckdb":
+        _, rows = duckdb_over(arguments[0])
+        rows.order("record_id, event_time").write_parquet(arguments[1], compression="zstd")
+    elif mode == "is-sorted":
+        import polars as pl
+        keys = pl.concat([pl.read_parquet(path, columns=["record_id", "event_time"]) for path in paths(arguments[0])])
+        print(keys.equals(keys.sort("record_id", "event_time")))
     elif mode == "latest-duckdb":
-        print(*duckdb_over(arguments[0])[0].sql(LATEST).fetchone())
+        print(*duckdb_over(arguments[0])[0].sql(LATEST).fetchall()[0])
     elif mode == "latest-polars":
         import polars as pl
         print(latest_polars(pl.scan_parquet(paths(arguments[0]))).select(pl.len()).collect(engine="streaming").item())
@@ -61,7 +73,7 @@ def main(mode, *arguments):
         frame = pl.from_arrow(pyiceberg(arguments[0]).scan().to_arrow()).lazy()
         print(latest_polars(frame).select(pl.len()).collect().item())
     elif mode == "digest":
-        print(*duckdb_over(arguments[0])[0].sql("select count(*), sum(hash(rows)::hugeint) from rows").fetchone())
+        print(*duckdb_over(arguments[0])[0].sql("select count(*), sum(hash(rows)::hugeint) from rows").fetchall()[0])
 
 
 if __name__ == "__main__":

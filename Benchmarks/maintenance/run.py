@@ -1,16 +1,21 @@
 """Compaction of a table of small files, ours and peers', and a query before and after it.
 
-  run.py [--files N] [--rows N] [--runs N] [--work DIRECTORY] [--json FILE] [--without-pyiceberg]
+  run.py [--files N] [--rows N] [--runs N] [--work DIRECTORY] [--json FILE] [--without-pyiceberg] [--own-latest COMMAND]
 
 The table is fstore's: Parquet files as its writer makes them, in one commit. fstore plans, rewrites and commits; Polars and DuckDB
 only copy the same files' rows into one file, with the same compression; PyIceberg reads the table and overwrites it, in a catalog
 of its own. Every figure is of a whole process: wall time, processor time, peak memory; contenders take turns and medians are
-compared. The rows after compaction are compared with those before.
+compared. The rows after compaction are compared with those before. Compaction that sorts, by record and time, is compared with Polars'
+and DuckDB's sort of the same files into one. fstore compacts within 256 MiB.
+
+COMMAND is fstore's own query for the newest live row of each record: called with the table's folder, it prints how many there
+are, first. Without it only the peers' queries are compared, before and after.
 """
 
 import argparse
 import json
 import os
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -21,6 +26,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ROOT / "Benchmarks/.build/release/maintenance-benchmark"
 PEER = Path(__file__).with_name("peer.py")
+MEMORY = f"max-memory-bytes={256 << 20}"
+SORTED = "sort-order=record_id, event_time"
 
 
 def run(*arguments):
@@ -71,7 +78,7 @@ def compaction(table, options):
     after = table.folder / "after.txt"
     for round in range(options.runs):
         run(OURS, "restore", table.folder)
-        figure, output = run(OURS, "optimize", table.folder)
+        figure, output = run(OURS, "optimize", table.folder, MEMORY)
         figures.setdefault("fstore", []).append(figure)
         result = json.loads(output)
         for name in ("polars", "duckdb"):
@@ -90,10 +97,38 @@ def compaction(table, options):
     return {name: median(runs) for name, runs in figures.items()}, result, after
 
 
+def sorting(table, options):
+    """Compaction that sorts; afterwards the table is compacted as before."""
+    figures = {}
+    for _ in range(options.runs):
+        run(OURS, "restore", table.folder)
+        figure, output = run(OURS, "optimize", table.folder, MEMORY, SORTED)
+        figures.setdefault("fstore", []).append(figure)
+        for name in ("polars", "duckdb"):
+            target = table.folder / f"{name}.parquet"
+            figures.setdefault(name, []).append(peer(f"sort-{name}", table.list, target)[0])
+            target.unlink()
+    files = table.folder / "sorted.txt"
+    files.write_text("\n".join(path.removeprefix("file://") for path in json.loads(output)["paths"]))
+    if peer("digest", files)[1] != peer("digest", table.list)[1]:
+        sys.exit("sorting changed the rows")
+    if peer("is-sorted", files)[1] != "True":
+        sys.exit("the rows are not sorted")
+    return {name: median(runs) for name, runs in figures.items()}
+
+
 def query(table, after, options):
     figures, hashes = {}, set()
     for when, files in (("before", table.list), ("after", after)):
         answers = set()
+        if options.own_latest:
+            run(OURS, *(("restore", table.folder) if when == "before" else ("optimize", table.folder, MEMORY)))
+            runs = []
+            for _ in range(options.runs):
+                figure, answer = run(*shlex.split(options.own_latest), table.folder)
+                runs.append(figure)
+                answers.add(answer.split()[0])
+            figures["fstore", when] = median(runs)
         for name in ("duckdb", "polars"):
             runs = []
             for _ in range(options.runs):
@@ -134,31 +169,43 @@ def main():
     parser.add_argument("--work", type=Path, default=ROOT / "Benchmarks/.build/maintenance-benchmark")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--without-pyiceberg", action="store_true")
+    parser.add_argument("--own-latest")
     options = parser.parse_args()
     table = Table(options.work.resolve(), options.files, options.rows)
     table.clean()
     compacted, result, after = compaction(table, options)
     queries = query(table, after, options)
+    sorted_figures = sorting(table, options)
     size = f"{options.files}x{options.rows}"
     print(f"{size}: {result['files-before']} files of {result['bytes-before']} bytes became {result['files-after']} "
           f"of {result['bytes-after']} ({result['bytes-before'] / result['bytes-after']:.1f} times smaller)")
-    mine = compacted["fstore"]
-    print(f"compaction: fstore {mine['wall']:.2f} s (planning {result['planning']:.2f}), {mine['cpu']:.2f} CPU-s, "
-          f"{mine['memory']:.0f} MiB")
-    for name, theirs in compacted.items():
+    for name, figures in (("compaction", compacted), ("sorting", sorted_figures)):
+        mine = figures["fstore"]
+        planning = f" (planning {result['planning']:.2f})" if name == "compaction" else ""
+        print(f"{name}: fstore {mine['wall']:.2f} s{planning}, {mine['cpu']:.2f} CPU-s, {mine['memory']:.0f} MiB")
+        ratios(f"{name}-{size}", figures)
+    for name in dict.fromkeys(name for name, _ in queries):
+        before, later = queries[name, "before"], queries[name, "after"]
+        print(f"ratio query-{size}-{name} {before['wall'] / later['wall']:.1f} "
+              f"(after compaction {later['wall']:.2f} s, before {before['wall']:.2f} s)")
+    for when in ("before", "after"):
+        if options.own_latest:
+            ratios(f"latest-{when}-{size}", {name: figure for (name, at), figure in queries.items() if at == when})
+    if options.json:
+        options.json.write_text(json.dumps(
+            {"compaction": compacted, "sorting": sorted_figures, "result": result,
+             "queries": {f"{name} {when}": figure for (name, when), figure in queries.items()}}, indent=1))
+
+
+def ratios(case, figures):
+    """One line a peer and figure: above 1 where fstore needs less."""
+    mine = figures["fstore"]
+    for name, theirs in figures.items():
         if name == "fstore":
             continue
         for key, unit in (("wall", "s"), ("cpu", "CPU-s"), ("memory", "MiB")):
-            print(f"ratio compaction-{size}-{name}-{key} {theirs[key] / mine[key]:.2f} "
+            print(f"ratio {case}-{name}-{key} {theirs[key] / mine[key]:.2f} "
                   f"(ours {mine[key]:.2f} {unit}, {name} {theirs[key]:.2f} {unit})")
-    for name in dict.fromkeys(name for name, _ in queries):
-        before, later = queries[name, "before"], queries[name, "after"]
-        print(f"query {size}-{name} {before['wall'] / later['wall']:.1f} times faster after compaction "
-              f"({before['wall']:.2f} s, then {later['wall']:.2f} s)")
-    if options.json:
-        options.json.write_text(json.dumps(
-            {"compaction": compacted, "result": result,
-             "queries": {f"{name} {when}": figure for (name, when), figure in queries.items()}}, indent=1))
 
 
 if __name__ == "__main__":

@@ -95,9 +95,10 @@ extension Column {
   ///
   /// - Precondition: a column of strings or binaries.
   public func orderByBytes() -> [Int] {
+    let shared = sharedBytes().count
     var entries: [(prefix: UInt64, row: Int)] = []
     entries.reserveCapacity(count)
-    for row in 0..<count { entries.append((bytePrefix(at: row), row)) }
+    for row in 0..<count { entries.append((bytePrefix(at: row, skipping: shared), row)) }
     entries.sort { left, right in
       if left.prefix != right.prefix { return left.prefix < right.prefix }
       let order = compareBytes(at: left.row, with: self, at: right.row)
@@ -106,14 +107,31 @@ extension Column {
     return entries.map(\.row)
   }
 
-  /// The first eight bytes of a value as a number, zeros behind shorter ones: most comparisons end here.
-  public func bytePrefix(at index: Int) -> UInt64 {
+  /// The bytes with which all values begin, and `other` too.
+  public func sharedBytes(with other: [UInt8]? = nil) -> [UInt8] {
+    guard count > 0 else { return other ?? [] }
+    var shared = unsafe other ?? bytes(at: 0).withUnsafeBytes { unsafe Array($0) }
+    for row in 0..<count where !shared.isEmpty {
+      let value = bytes(at: row)
+      let length = min(shared.count, value.byteCount)
+      var position = 0
+      while position < length, value.unsafeByte(position) == shared[position] { position += 1 }
+      if position < shared.count { shared.removeLast(shared.count - position) }
+    }
+    return shared
+  }
+
+  /// Eight bytes of a value as a number, zeros behind shorter ones: most comparisons end here.
+  ///
+  /// - Parameter skipped: how many bytes come before them, in which nothing differs.
+  public func bytePrefix(at index: Int, skipping skipped: Int = 0) -> UInt64 {
     let value = bytes(at: index)
-    if value.byteCount >= 8 {
-      return unsafe UInt64(bigEndian: value.unsafeLoadUnaligned(as: UInt64.self))
+    if value.byteCount >= skipped + 8 {
+      return unsafe UInt64(
+        bigEndian: value.unsafeLoadUnaligned(fromByteOffset: skipped, as: UInt64.self))
     }
     var prefix: UInt64 = 0
-    for position in 0..<8 {
+    for position in skipped..<(skipped + 8) {
       prefix = prefix << 8 | (position < value.byteCount ? UInt64(value.unsafeByte(position)) : 0)
     }
     return prefix

@@ -111,6 +111,35 @@ import Testing
     #expect(again.removedDeleteFileCount == 0 && again.commitCount == 0)
   }
 
+  @Test func deletesGoOnlyWhileNothingButYoungerDataCame() throws {
+    let fixture = try MaintenanceFixture()
+    var table = try fixture.table().appending(files: 3)
+    let dead = try table.positionDeletes("dead", of: [("file:///a", 1), ("file:///b", 1)])
+    table = try table.deleting([dead])
+    let start = try #require(table.metadata.currentSnapshotID)
+    func commit() throws -> Table {
+      var commit = table.newCommit()
+      commit.removeUnusedDeletes([dead], startingSnapshotID: start)
+      return try commit.commit().table
+    }
+    // A compaction adds files with the sequence numbers of others.
+    let other = try table.appending(Array(50..<60))
+    let compaction = try RewriteDataFiles(
+      other,
+      options: RewriteDataFilesOptions(["rewrite-all": "true", "remove-dangling-deletes": "false"]))
+    let before = try #require(
+      compaction.execute(compaction.plan()).table.metadata.currentSnapshotID)
+    let error = #expect(throws: IcebergError.self) { try commit() }
+    #expect(error?.kind == .validationFailed)
+    #expect(try table.refresh().metadata.currentSnapshotID == before)
+    // Appends and deletes alone are no obstacle.
+    var undo = try table.refresh().newCommit()
+    undo.setCurrentSnapshot(try #require(other.metadata.currentSnapshotID))
+    _ = try undo.commit()
+    #expect(
+      try commit().metadata.currentSnapshot?.summary["removed-position-delete-files"] == "1")
+  }
+
   @Test func equalityDeletesThatNoOlderRowIsLeftForAreTakenOut() throws {
     let fixture = try MaintenanceFixture()
     var table = try fixture.table().appending(files: 6)

@@ -119,7 +119,7 @@ extension TableCommit {
   ///
   /// - Parameter startingSnapshotID: that snapshot. Others may have appended and deleted since: new data is younger
   ///   than the deletes. After any other change the commit fails: what came may have old sequence numbers.
-  mutating func removeUnusedDeletes(_ files: [DataFile], startingSnapshotID: Int64) {
+  package mutating func removeUnusedDeletes(_ files: [DataFile], startingSnapshotID: Int64) {
     var change = FileChange(operation: .replace)
     change.removedDeletes = files
     self.change = change

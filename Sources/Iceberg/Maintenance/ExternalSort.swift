@@ -30,6 +30,8 @@ package final class ExternalSort {
   private var heldBytes: Int64 = 0
   /// Runs by how often their rows were merged; those of higher levels came first.
   private var levels: [[Run]] = []
+  /// With what all keys so far begin.
+  private var sharedBytes: [UInt8]?
   private var rowCount: Int64 = 0
   private var rowBytes: Int64 = 0
   /// How many runs were written.
@@ -69,6 +71,7 @@ package final class ExternalSort {
 
   private func addPiece(_ batch: RecordBatch) throws(IcebergError) {
     let keys = try order.keys(of: batch)
+    sharedBytes = keys.sharedBytes(with: sharedBytes)
     let schema = Schema(batch.schema.fields + [Field("", .binary, isNullable: false)])
     let keyed = RecordBatch(
       schema: schema, columns: batch.columns + [keys], rowCount: batch.rowCount)
@@ -101,7 +104,7 @@ package final class ExternalSort {
     for batch in batches { sources.append(.init([batch])) }
     batches = []
     levels = []
-    var merge = try SortedMerge(sources)
+    var merge = try SortedMerge(sources, skipping: sharedBytes?.count ?? 0)
     sources = []
     var given: Int64 = 0
     while let batch = try merge.next(rows: stepRows) {
@@ -162,7 +165,7 @@ package final class ExternalSort {
   }
 
   private func write(_ sources: [SortedMerge.Source]) throws(IcebergError) -> Run {
-    var merge = try SortedMerge(sources)
+    var merge = try SortedMerge(sources, skipping: sharedBytes?.count ?? 0)
     guard let schema = merge.schema else {
       throw IcebergError(.invalidArgument, "a run without rows")
     }
@@ -226,16 +229,18 @@ struct SortedMerge {
     var keys: Column
     var row = 0
     var prefix: UInt64
+    let skipped: Int
     /// Which of the pieces of the output the rows from here on belong to; nil until one is taken.
     var piece: Int?
 
-    init?(_ source: Source) throws(IcebergError) {
+    init?(_ source: Source, skipping skipped: Int) throws(IcebergError) {
       var source = source
       guard let batch = try source.next(), let keys = batch.columns.last else { return nil }
       self.source = source
       self.batch = batch
       self.keys = keys
-      prefix = keys.bytePrefix(at: 0)
+      self.skipped = skipped
+      prefix = keys.bytePrefix(at: 0, skipping: skipped)
     }
 
     /// Goes on to the next row; false at the end.
@@ -248,7 +253,7 @@ struct SortedMerge {
         row = 0
         piece = nil
       }
-      prefix = keys.bytePrefix(at: row)
+      prefix = keys.bytePrefix(at: row, skipping: skipped)
       return true
     }
   }
@@ -258,9 +263,10 @@ struct SortedMerge {
   private var heap: [Int] = []
   private(set) var schema: Schema?
 
-  init(_ sources: [Source]) throws(IcebergError) {
+  /// - Parameter skipped: how many bytes at the start of all keys are the same.
+  init(_ sources: [Source], skipping skipped: Int) throws(IcebergError) {
     for source in sources {
-      if let cursor = try Cursor(source) { cursors.append(cursor) }
+      if let cursor = try Cursor(source, skipping: skipped) { cursors.append(cursor) }
     }
     schema = cursors.first?.batch.schema
     heap = Array(cursors.indices)

@@ -30,7 +30,7 @@ extension RewriteDataFiles {
       var removedRows: Int64 = 0
       let tasks = try tasks(of: work)
       let sort = order.map { ExternalSort(table, $0, memoryBytes: memory.sortBytes) }
-      let rows = try GroupRows(scan(table, memory), tasks, threadCount: memory.decodingThreads)
+      let rows = try GroupRows(scan(table, memory), tasks, memory.decoding(work.group))
       while let event = try rows.next() {
         if isStopped() { throw stopped }
         switch event {
@@ -122,23 +122,53 @@ extension RewriteDataFiles {
   }
 }
 
-/// The rows of a group's files: decoded ahead by threads, or one batch at a time where memory is short.
+/// The rows of a group's files, in their order.
 final class GroupRows {
   private let scan: TableScan
+  private let decoding: RewriteMemory.Decoding
+  /// What no reader has yet.
   private var tasks: ArraySlice<FileScanTask>
-  private let ahead: ReadAheadScan?
+  private var ahead: ReadAheadScan?
   private var file: (task: FileScanTask, scan: FileScan, rowCount: Int64)?
 
-  init(_ scan: TableScan, _ tasks: [FileScanTask], threadCount: Int?) throws(IcebergError) {
+  init(
+    _ scan: TableScan, _ tasks: [FileScanTask], _ decoding: RewriteMemory.Decoding
+  ) throws(IcebergError) {
     self.scan = scan
     self.tasks = tasks[...]
-    ahead =
-      if let threadCount { try ReadAheadScan(scan, tasks, threadCount: threadCount) } else { nil }
+    self.decoding = decoding
   }
 
   /// nil after the last file.
   func next() throws(IcebergError) -> ReadAheadScan.Event? {
-    if let ahead { return try ahead.next() }
+    guard decoding != .oneByOne else { return try nextOfFile() }
+    while true {
+      if let event = try ahead?.next() { return event }
+      guard !tasks.isEmpty else { return nil }
+      if case .ahead(let threads) = decoding {
+        ahead = try ReadAheadScan(scan, Array(tasks), threadCount: threads)
+        tasks = []
+      } else {
+        ahead = try ReadAheadScan(scan, nextChunk(), threadCount: 1)
+      }
+    }
+  }
+
+  /// Files that together make one small batch.
+  private func nextChunk() -> [FileScanTask] {
+    var (bytes, rows): (Int64, Int64) = (0, 0)
+    let count = tasks.prefix { task in
+      defer {
+        bytes = bytes.addingSaturated(task.dataFile.fileSizeInBytes)
+        rows = rows.addingSaturated(task.dataFile.recordCount)
+      }
+      return bytes < 1 << 20 && rows < 16_384
+    }.count
+    defer { tasks = tasks.dropFirst(count) }
+    return Array(tasks.prefix(count))
+  }
+
+  private func nextOfFile() throws(IcebergError) -> ReadAheadScan.Event? {
     if file == nil {
       guard let task = tasks.popFirst() else { return nil }
       file = (task, try scan.batches(task), 0)

@@ -64,7 +64,7 @@ public struct RewriteDataFilesOptions: Hashable, Sendable {
   public var maxZValueBytes: Int64 = 2_147_483_647
   /// What reading, sorting and writing may hold in memory together, beside the plan; at least 128 MiB. Fewer groups and
   /// threads are at work, and row groups are smaller, where it would be exceeded.
-  public var memoryLimitBytes: Int64 = 1 << 30
+  public var memoryLimitBytes: Int64 = 2 << 30
   /// The least that `memoryLimitBytes` may be.
   public static let leastMemoryLimitBytes: Int64 = 128 << 20
 

@@ -66,7 +66,9 @@ public struct RewriteManifests: Sendable {
     let store = ManifestStore(io: head.io)
     var all: [ManifestFile] = []
     for manifest in try store.manifests(of: snapshot) {
-      all.append(try store.counted(manifest, metadata: metadata))
+      let counted = try store.counted(manifest, metadata: metadata)
+      // Those without live files go with any commit.
+      if counted.hasAddedFiles || counted.hasExistingFiles { all.append(counted) }
     }
     plan.manifestCount = all.count
     for content in [ManifestContent.data, .deletes] {
@@ -181,7 +183,7 @@ public struct RewriteManifestsPlan: Sendable {
   public let table: Table
   public let spec: PartitionSpec
   public var parts: [Part] = []
-  /// All manifests of the current snapshot.
+  /// All manifests of the current snapshot that have live files.
   public var manifestCount = 0
 
   public var isEmpty: Bool { parts.isEmpty }

@@ -40,7 +40,7 @@ extension Command {
         CommandSyntax.option("--z-order", "COLUMNS", "columns with commas between"),
         CommandSyntax.option("--target-file-size", "SIZE", "size of the new files (512MiB)"),
         CommandSyntax.option("--min-input-files", "COUNT", "fewest files worth a rewrite (5)"),
-        CommandSyntax.option("--max-memory", "SIZE", "what it may hold in memory (1GiB)"),
+        CommandSyntax.option("--max-memory", "SIZE", "what it may hold in memory (2GiB)"),
         CommandSyntax.option("--threads", "COUNT", "threads (one a processor, four at most)"),
         CommandSyntax.option(
           "--option", "NAME=VALUE", "an option by Iceberg's name", repeatable: true),
