@@ -5,7 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include <arrow/buffer.h>
 #include <arrow/c/bridge.h>
+#include <arrow/io/interfaces.h>
 #include <arrow/record_batch.h>
 #include <arrow/util/key_value_metadata.h>
 #include <parquet/arrow/reader.h>
@@ -27,6 +29,8 @@ struct ReaderState {
   explicit ReaderState(int64_t memoryLimit) : pool(memoryLimit) {}
 
   carrow::PoolReference pool;
+  std::shared_ptr<arrow::io::RandomAccessFile> file;
+  int64_t sizeBytes = 0;
   std::unique_ptr<parquet::arrow::FileReader> reader;
   std::shared_ptr<parquet::FileMetaData> metadata;
   std::shared_ptr<arrow::Schema> schema;
@@ -38,7 +42,8 @@ constexpr int64_t kStreamBufferBytes = 256 * 1024;
 arrow::Status Open(CArrowSource source, const CArrowParquetReadOptions& options,
                    ReaderState* state) {
   arrow::MemoryPool* pool = state->pool.get();
-  ARROW_ASSIGN_OR_RAISE(auto file, carrow::OpenSource(source, pool));
+  ARROW_ASSIGN_OR_RAISE(state->file, carrow::OpenSource(source, pool));
+  state->sizeBytes = source.sizeBytes;
   parquet::ReaderProperties properties(pool);
   carrow::LimitFooter(&properties);
   properties.set_page_checksum_verification(options.verifyPageChecksums);
@@ -46,7 +51,7 @@ arrow::Status Open(CArrowSource source, const CArrowParquetReadOptions& options,
     properties.enable_buffered_stream();
     properties.set_buffer_size(kStreamBufferBytes);
   }
-  auto raw = parquet::ParquetFileReader::Open(std::move(file), properties);
+  auto raw = parquet::ParquetFileReader::Open(state->file, properties);
   state->metadata = raw->metadata();
   parquet::ArrowReaderProperties arrowProperties(/*use_threads=*/false);
   arrowProperties.set_pre_buffer(false);
@@ -142,6 +147,7 @@ struct CArrowParquetReader {
   std::shared_ptr<ReaderState> state;
   carrow::Bounds bounds;
   std::string text;
+  std::shared_ptr<arrow::Buffer> footer;
 };
 
 bool CArrowParquetReaderOpen(CArrowSource source, const CArrowParquetReadOptions* options,
@@ -200,6 +206,20 @@ bool CArrowParquetReaderMetadata(CArrowParquetReader* reader, const char* key, c
     ARROW_ASSIGN_OR_RAISE(reader->text, metadata->Get(key));
     *out = reader->text.data();
     *outLength = static_cast<int64_t>(reader->text.size());
+    return arrow::Status::OK();
+  });
+}
+
+bool CArrowParquetReaderFooter(CArrowParquetReader* reader, const void** out, int64_t* outOffset,
+                               int64_t* outLength, CArrowStatus* status) {
+  return Guard(status, [&]() -> arrow::Status {
+    const int64_t length = reader->state->metadata->size();
+    const int64_t start = reader->state->sizeBytes - 8 - length;
+    if (start < 0) return arrow::Status::Invalid("a footer longer than the file");
+    ARROW_ASSIGN_OR_RAISE(reader->footer, reader->state->file->ReadAt(start, length));
+    *out = reader->footer->data();
+    *outOffset = start;
+    *outLength = reader->footer->size();
     return arrow::Status::OK();
   });
 }

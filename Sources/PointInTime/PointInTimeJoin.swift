@@ -202,10 +202,13 @@ public struct PointInTimeJoin: Sendable {
           if !expiries.isEmpty { expiresAt = expiries[slot] }
         }
         best[slot] = carried
-        let isHidden = hidesReasons && carried.source < 0
-        outcomes[slot] =
-          isHidden
-          ? .notRead : outcome(carried, expiresAt, isMet, key, at: spine.slotTimes[slot])
+        let time = spine.slotTimes[slot]
+        // What is too old may not be the newest of what is too old, and that might be deleted.
+        let isHidden =
+          hidesReasons
+          && (carried.source < 0
+            || carried.eventTime < JoinRules.oldest(rules.timeToLiveMicroseconds, at: time))
+        outcomes[slot] = isHidden ? .notRead : outcome(carried, expiresAt, isMet, key, at: time)
       }
     }
     return PointInTimeResult(spine: spine, best: best, outcomes: outcomes)

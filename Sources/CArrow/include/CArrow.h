@@ -180,6 +180,9 @@ bool CArrowParquetReaderMetadata(CArrowParquetReader* reader, const char* key, c
                                  int64_t* outLength, CArrowStatus* status);
 
 /* The rows of these row groups, these top-level fields in this order, as validated batches. */
+/* The bytes that the footer was parsed from; valid until the next call and while the reader is there. */
+bool CArrowParquetReaderFooter(CArrowParquetReader* reader, const void** out, int64_t* outOffset,
+                               int64_t* outLength, CArrowStatus* status);
 bool CArrowParquetReaderScan(CArrowParquetReader* reader, const int32_t* fields,
                              int32_t fieldCount, const int32_t* rowGroups, int32_t rowGroupCount,
                              int64_t batchRows, struct ArrowArrayStream* out,

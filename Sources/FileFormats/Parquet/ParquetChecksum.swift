@@ -18,17 +18,12 @@ enum ParquetChecksum {
     (key: $0, value: String(decoding: zeros, as: UTF8.self))
   }
 
-  /// Where the footer of a file of this size is; nil when it cannot be there.
-  static func footer(length: Int64, sizeBytes: Int64) -> Range<Int64>? {
-    let end = sizeBytes - 8
-    return length > 0 && length <= end ? (end - length)..<end : nil
-  }
-
-  /// The same by the length that the file ends with.
+  /// Where the footer of a file is, by the length that the file ends with; nil when it cannot be there.
   static func footer(ofFileEndingIn bytes: RawSpan, sizeBytes: Int64) -> Range<Int64>? {
     guard bytes.byteCount >= 8 else { return nil }
-    let length = bytes.loadLittleEndian(UInt32.self, at: bytes.byteCount - 8)
-    return footer(length: Int64(length), sizeBytes: sizeBytes)
+    let length = Int64(bytes.loadLittleEndian(UInt32.self, at: bytes.byteCount - 8))
+    let end = sizeBytes - 8
+    return length > 0 && length <= end ? (end - length)..<end : nil
   }
 
   /// Where bloom filters and page index are; nil when the footer says of the pages what cannot be.

@@ -62,7 +62,7 @@ public struct ParquetReaderOptions: Hashable, Sendable {
       leaves = footer.leaves
       rowCount = footer.file.rowCount
       rowGroups = footer.rowGroups
-      uncheckedIndex = try footer.check(source, path: path)
+      uncheckedIndex = unsafe try footer.check(handle, source, path: path)
     } catch {
       unsafe CArrowParquetReaderFree(handle)
       throw error
@@ -265,16 +265,18 @@ private struct Footer {
 
   /// Throws when the footer is not as it was written, as far as it tells; gives the place of what it
   /// describes beside the pages.
-  func check(_ source: FileSource, path: String) throws(FileFormatError) -> Range<Int64>? {
-    do throws(StorageError) {
-      let range = ParquetChecksum.footer(
-        length: file.footerBytes, sizeBytes: try source.file.size())
-      guard let range else { return nil }
-      let bytes = try source.file.read(count: range.count, at: range.lowerBound)
-      if ParquetChecksum.isWhole(footer: bytes.rawSpan) {
-        return ParquetChecksum.index(before: range, rowGroups)
-      }
-    } catch { throw FileFormatError(error, path: path) }
+  func check(
+    _ handle: OpaquePointer, _ source: FileSource, path: String
+  ) throws(FileFormatError) -> Range<Int64>? {
+    var start: UnsafeRawPointer?
+    var (offset, length): (Int64, Int64) = (0, 0)
+    try callArrow(path: path, failure: source.failure) {
+      unsafe CArrowParquetReaderFooter(handle, &start, &offset, &length, &$0)
+    }
+    let bytes = unsafe UnsafeRawBufferPointer(start: start, count: Int(length))
+    if unsafe ParquetChecksum.isWhole(footer: RawSpan(_unsafeBytes: bytes)) {
+      return ParquetChecksum.index(before: offset..<(offset + length), rowGroups)
+    }
     throw ParquetChecksum.mismatch(path)
   }
 }
