@@ -46,7 +46,7 @@ def pyiceberg_latest(catalog, output):
 
 def digest(output):
     import duckdb
-    return duckdb.sql(f"select count(*), sum(hash({COLUMNS})::hugeint) from '{output}'").fetchone()
+    return duckdb.sql(f"select count(*), sum(hash({COLUMNS})::hugeint) from '{output}'").fetchall()[0]
 
 
 def measure(store, files, options):

@@ -46,7 +46,7 @@ extension FeatureStore {
         fileSystem: fileSystem)
       for field in wanted { try spine.require(field.name, role: "the key or the time") }
       let (source, prologue) = try spineSource(
-        spine.paths, spine.schema.fields, dialect, spineTable)
+        SpineFiles.expanded(paths, fileSystem), spine.schema.fields, dialect, spineTable)
       return try TrainingSetSQL(
         dialect: dialect, spine: source, prologue: prologue,
         spineColumns: spine.schema.fields.map(\.name), parts: parts,
