@@ -49,9 +49,6 @@ struct SpineFiles: SpineRows {
     self.files = files
   }
 
-  /// The files, in the order of their rows.
-  var paths: [String] { files.map(\.path) }
-
   func rows(_ columns: Schema?) throws -> () throws -> RecordBatch? {
     let options = TabularOptions(schema: columns ?? schema)
     var rest = files[...]
