@@ -73,8 +73,7 @@ bool Guard(CArrowStatus* out, Body&& body) noexcept {
 }
 
 // Counts what is allocated through it and refuses to go beyond a limit. It lives until its owner has
-// dropped it and the last of its allocations is freed, so batches may outlive their reader. The memory is the C
-// library's: batches come and go, and a quarter less is held so than with Arrow's own allocator, in less time.
+// dropped it and the last of its allocations is freed, so batches may outlive their reader.
 class LimitedPool final : public arrow::MemoryPool {
  public:
   static LimitedPool* Make(int64_t limit) { return new LimitedPool(limit); }
@@ -92,7 +91,7 @@ class LimitedPool final : public arrow::MemoryPool {
   std::string backend_name() const override { return "limited"; }
 
  private:
-  explicit LimitedPool(int64_t limit) : limit_(limit), inner_(arrow::system_memory_pool()) {}
+  explicit LimitedPool(int64_t limit) : limit_(limit), inner_(arrow::default_memory_pool()) {}
   arrow::Status Reserve(int64_t bytes);
   void Release() {
     if (references_.fetch_sub(1) == 1) delete this;

@@ -21,6 +21,12 @@ extension FeatureStore {
   ) throws(FeatureStoreError) -> (set: NamedTrainingSet, report: TrainingSetReport) {
     do {
       try Name.validate(name, as: "training set")
+      guard !request.includesUnflushed else {
+        throw FeatureStoreError(
+          .invalidArgument,
+          "what is not flushed is in no snapshot, so a training set with a name cannot have it: flush first"
+        )
+      }
       let folder = trainingSetFolder(name)
       let lock = try lockTrainingSet(name)
       defer { lock.release() }

@@ -261,6 +261,12 @@ import Testing
       _ = try fixture.store.createTrainingSet("half", request)
       Issue.record("took a name twice")
     } catch { #expect(error.code == .alreadyExists) }
+    var unflushed = request
+    unflushed.includesUnflushed = true
+    do {
+      _ = try fixture.store.createTrainingSet("unflushed", unflushed)
+      Issue.record("gave a name to what cannot be made again")
+    } catch { #expect(error.code == .invalidArgument) }
   }
 
   @Test func backupsHaveTrainingSetsToo() throws {
