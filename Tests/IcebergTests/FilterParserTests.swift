@@ -56,6 +56,18 @@ import Testing
     #expect(try parse("a = double 'nan'") == .comparison("a", .equal, .double(.nan)))
   }
 
+  /// Found by fuzzing: the first ended the process.
+  @Test func timesBeyondTheirTypesRangeAreErrors() {
+    for text in [
+      "timestamp '759672-01-01T20:00:00'", "timestamptz '-999999-01-01T00:00:00Z'",
+      "timestamp_ns '9999-01-01T00:00:00'", "timestamptz_ns '-9999-01-01T00:00:00Z'",
+    ] {
+      #expect(throws: IcebergError.self, "\(text)") { try parse("a = \(text)") }
+    }
+    #expect(throws: Never.self) { try parse("a = timestamp '294247-01-10T04:00:54.775807'") }
+    #expect(throws: IcebergError.self) { try parse("a = timestamp '294247-01-10T04:00:54.775808'") }
+  }
+
   @Test func notBindsCloserThanAndAndThatCloserThanOr() throws {
     func equal(_ name: String) -> FilterExpression { .comparison(name, .equal, .long(1)) }
     #expect(

@@ -106,16 +106,16 @@ extension CivilTime {
       offsetSeconds = offset
     }
     guard scanner.isAtEnd else { return nil }
-    // Years have at most six digits, so this cannot overflow.
+    // Years have at most six digits: seconds cannot overflow, what is finer can.
     let seconds = days * secondsPerDay - offsetSeconds
-    if type == .timestamp || type == .timestamptz {
-      guard nanoseconds % 1000 == 0 else { return nil }
-      let value = seconds * 1_000_000 + nanoseconds / 1000
-      return type == .timestamp ? .timestamp(value) : .timestamptz(value)
-    }
-    let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-    let (value, carry) = scaled.addingReportingOverflow(nanoseconds)
+    let isMicroseconds = type == .timestamp || type == .timestamptz
+    guard !isMicroseconds || nanoseconds % 1000 == 0 else { return nil }
+    let (scaled, overflow) = seconds.multipliedReportingOverflow(
+      by: isMicroseconds ? 1_000_000 : 1_000_000_000)
+    let (value, carry) = scaled.addingReportingOverflow(
+      isMicroseconds ? nanoseconds / 1000 : nanoseconds)
     guard !overflow, !carry else { return nil }
+    if isMicroseconds { return type == .timestamp ? .timestamp(value) : .timestamptz(value) }
     return type == .timestampNs ? .timestampNs(value) : .timestamptzNs(value)
   }
 
