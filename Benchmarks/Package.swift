@@ -27,18 +27,21 @@ let package = Package(
         "CFlatIndex",
       ],
       path: "online/Sources", swiftSettings: settings),
+    .target(name: "BenchmarkSupport", path: "support", swiftSettings: settings),
     .executableTarget(
-      name: "maintenance-benchmark", dependencies: [.product(name: "Iceberg", package: "fstore")],
+      name: "maintenance-benchmark",
+      dependencies: ["BenchmarkSupport", .product(name: "Iceberg", package: "fstore")],
       path: "maintenance/Sources", swiftSettings: settings),
     .executableTarget(
       name: "latest-benchmark",
       dependencies: [
-        .product(name: "FeatureStore", package: "fstore"),
+        "BenchmarkSupport", .product(name: "FeatureStore", package: "fstore"),
         .product(name: "Iceberg", package: "fstore"),
       ],
       path: "maintenance/Latest", swiftSettings: settings),
     .executableTarget(
-      name: "iceberg-benchmark", dependencies: [.product(name: "Iceberg", package: "fstore")],
+      name: "iceberg-benchmark",
+      dependencies: ["BenchmarkSupport", .product(name: "Iceberg", package: "fstore")],
       path: "iceberg/Sources", swiftSettings: settings),
   ]
 )

@@ -1,3 +1,4 @@
+import BenchmarkSupport
 import Glibc
 import Iceberg
 import Storage
@@ -12,8 +13,7 @@ import Storage
     """
 
   static func main() {
-    let arguments = Array(CommandLine.arguments.dropFirst())
-    do {
+    Benchmark.run { arguments in
       let result: String
       switch (arguments.first, arguments.count) {
       case ("rows", 3): result = try Rows.write(arguments[1], count: number(arguments[2]))
@@ -31,23 +31,11 @@ import Storage
       default: throw Failure(message: usage)
       }
       print(result)
-    } catch {
-      let text = "\(error)\n"
-      _ = text.withCString { write(2, $0, strlen($0)) }
-      exit(1)
     }
-  }
-
-  struct Failure: Error, CustomStringConvertible {
-    let message: String
-    var description: String { message }
   }
 
   static func number(_ text: String) throws -> Int {
-    guard let number = Int(text), number >= 0 else {
-      throw Failure(message: "'\(text)' is no count")
-    }
-    return number
+    try BenchmarkSupport.number(text, atLeast: 0)
   }
 
   static func catalog(_ directory: String) throws -> SQLiteCatalog {

@@ -1,3 +1,4 @@
+import BenchmarkSupport
 import FileFormats
 import Iceberg
 import Storage

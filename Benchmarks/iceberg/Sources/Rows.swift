@@ -1,3 +1,4 @@
+import BenchmarkSupport
 import Columnar
 import FileFormats
 import Iceberg
@@ -31,24 +32,6 @@ enum Rows {
 
   static func read(_ path: String) throws -> RecordBatchStream {
     try ArrowFileReader.open(try POSIXFileSystem().open(path, .read))
-  }
-
-  private struct Generator {
-    private var state: UInt64 = 42
-
-    mutating func next() -> UInt64 {
-      state &+= 0x9E37_79B9_7F4A_7C15
-      var mixed = state
-      mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-      mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-      return mixed ^ (mixed >> 31)
-    }
-
-    mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
-    mutating func below(_ count: Int) -> Int { Int(next() % UInt64(count)) }
-
-    /// About normal: the sum of four uniform numbers.
-    mutating func normal() -> Double { (unit() + unit() + unit() + unit() - 2) * 1.732 }
   }
 
   private static func batch(_ rowCount: Int, from first: Int, _ random: inout Generator)

@@ -1,3 +1,4 @@
+import BenchmarkSupport
 import Columnar
 import FileFormats
 import Iceberg

@@ -1,15 +1,14 @@
+import BenchmarkSupport
 import Columnar
 import FeatureModel
 import FeatureStore
-import Glibc
 import Iceberg
 import Storage
 
 /// A store with one group whose offline table has many small files, for Benchmarks/maintenance/latest.py.
 @main struct LatestBenchmark {
   static func main() {
-    let arguments = Array(CommandLine.arguments.dropFirst())
-    do {
+    Benchmark.run { arguments in
       switch arguments.first {
       case "prepare" where arguments.count == 4:
         try prepare(arguments[1], files: number(arguments[2]), rows: number(arguments[3]))
@@ -19,23 +18,7 @@ import Storage
         throw Failure(
           message: "usage: latest-benchmark prepare STORE FILES ROWS | restore STORE | files STORE")
       }
-    } catch {
-      let text = "\(error)\n"
-      _ = text.withCString { write(2, $0, strlen($0)) }
-      exit(1)
     }
-  }
-
-  struct Failure: Error, CustomStringConvertible {
-    let message: String
-    var description: String { message }
-  }
-
-  static func number(_ text: String) throws -> Int {
-    guard let number = Int(text), number > 0 else {
-      throw Failure(message: "'\(text)' is no count")
-    }
-    return number
   }
 
   static func open(_ directory: String) throws -> FeatureStore {
@@ -51,21 +34,6 @@ import Storage
       features: (1...6).map { Feature("f\($0)", .double) } + [
         Feature("i1", .long), Feature("i2", .long), Feature("s1", .string), Feature("b1", .boolean),
       ])
-  }
-
-  struct Generator {
-    private var state: UInt64 = 42
-
-    mutating func next() -> UInt64 {
-      state &+= 0x9E37_79B9_7F4A_7C15
-      var mixed = state
-      mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-      mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-      return mixed ^ (mixed >> 31)
-    }
-
-    mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
-    mutating func below(_ count: Int) -> Int { Int(next() % UInt64(count)) }
   }
 
   /// Rows in the order of their writing, up to an hour late, ten of a key; one in twenty a tombstone.

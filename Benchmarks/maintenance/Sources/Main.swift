@@ -1,3 +1,4 @@
+import BenchmarkSupport
 import Columnar
 import Glibc
 import Iceberg
@@ -7,8 +8,7 @@ import Storage
 /// fstore's own. Each command prints one JSON object; Benchmarks/maintenance/run.py compares it with its peers.
 @main struct MaintenanceBenchmark {
   static func main() {
-    let arguments = Array(CommandLine.arguments.dropFirst())
-    do {
+    Benchmark.run { arguments in
       switch arguments.first {
       case "prepare" where arguments.count == 4:
         try prepare(arguments[1], files: number(arguments[2]), rows: number(arguments[3]))
@@ -20,23 +20,7 @@ import Storage
           message: "usage: maintenance-benchmark prepare DIRECTORY FILES ROWS | optimize DIRECTORY "
             + "[NAME=VALUE...] | restore DIRECTORY")
       }
-    } catch {
-      let text = "\(error)\n"
-      _ = text.withCString { write(2, $0, strlen($0)) }
-      exit(1)
     }
-  }
-
-  struct Failure: Error, CustomStringConvertible {
-    let message: String
-    var description: String { message }
-  }
-
-  static func number(_ text: String) throws -> Int {
-    guard let number = Int(text), number > 0 else {
-      throw Failure(message: "'\(text)' is no count")
-    }
-    return number
   }
 
   static func catalog(_ directory: String) throws -> SQLiteCatalog {
@@ -75,24 +59,6 @@ import Storage
       .optional(12, "b1", .boolean), .required(13, "write_time", .timestamptz),
       .required(14, "api_invocation_time", .timestamptz), .required(15, "is_deleted", .boolean),
     ])
-
-  struct Generator {
-    private var state: UInt64 = 42
-
-    mutating func next() -> UInt64 {
-      state &+= 0x9E37_79B9_7F4A_7C15
-      var mixed = state
-      mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-      mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-      return mixed ^ (mixed >> 31)
-    }
-
-    mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
-    mutating func below(_ count: Int) -> Int { Int(next() % UInt64(count)) }
-
-    /// About normal: the sum of four uniform numbers.
-    mutating func normal() -> Double { (unit() + unit() + unit() + unit() - 2) * 1.732 }
-  }
 
   static func batch(
     _ rowCount: Int, from first: Int, of total: Int, _ random: inout Generator
