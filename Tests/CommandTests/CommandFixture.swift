@@ -1,5 +1,6 @@
 import Foundation
 import JSON
+import Testing
 
 /// Runs the built `fstore` in a temporary directory of its own.
 final class CommandFixture {
@@ -85,5 +86,14 @@ final class CommandFixture {
       "group", "create", "readings", "--key", "sensor:string", "--event-time", "at", "--feature",
       "value:long", "--feature", "note:string")
     return fixture
+  }
+
+  /// Three records of two sensors.
+  func ingestReadings() throws {
+    let records = try write(
+      "records.csv",
+      "sensor,at,value\na,2026-01-01T00:00:00Z,1\na,2026-01-03T00:00:00Z,3\nb,2026-01-02T00:00:00Z,2\n"
+    )
+    #expect(try run("ingest", "readings", records).status == 0)
   }
 }

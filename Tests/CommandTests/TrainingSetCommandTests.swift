@@ -6,11 +6,7 @@ import Testing
 @Suite struct TrainingSetCommandTests {
   private func filled() throws -> (CommandFixture, spine: String) {
     let fixture = try CommandFixture.withReadings()
-    let records = try fixture.write(
-      "records.csv",
-      "sensor,at,value\na,2026-01-01T00:00:00Z,1\na,2026-01-03T00:00:00Z,3\nb,2026-01-02T00:00:00Z,2\n"
-    )
-    #expect(try fixture.run("ingest", "readings", records).status == 0)
+    try fixture.ingestReadings()
     let spine = try fixture.write(
       "spine.csv", "sensor,t\nb,2026-01-05T00:00:00Z\na,2026-01-02T00:00:00Z\n,\n")
     return (fixture, spine)

@@ -3,25 +3,17 @@ import FeatureStore
 import Foundation
 import JSON
 import Storage
+import TestSupport
 import Testing
 
 @Suite struct StatisticsTests {
-  /// A clock that the test sets.
-  final class Clock: WallClock {
-    let microseconds = Lock<Int64>(1_767_225_600_000_000)
-
-    func nowMicroseconds() -> Int64 { microseconds.withLock { $0 } }
-
-    func advance(seconds: Int64) { microseconds.withLock { $0 += seconds * 1_000_000 } }
-  }
-
   private func put(_ store: FeatureStore, _ group: String, _ count: Int) throws {
     for number in 0..<count {
       try store.put(group, fields: ["sensor": "s\(number)", "at": "2026-01-01T00:00:00Z"])
     }
   }
 
-  private func store(_ fixture: StoreFixture, clock: Clock) throws -> FeatureStore {
+  private func store(_ fixture: StoreFixture, clock: TickingClock) throws -> FeatureStore {
     var options = FeatureStore.Options()
     options.flushesAutomatically = false
     let store = try FeatureStore.open(at: fixture.directory, options: options, clock: clock)
@@ -31,7 +23,7 @@ import Testing
 
   @Test func everyFigureIsInJSONAndInOpenMetrics() throws {
     let fixture = try StoreFixture()
-    let store = try store(fixture, clock: Clock())
+    let store = try store(fixture, clock: TickingClock(1_767_225_600_000_000))
     try put(store, "busy", 3)
     try store.flush()
     let statistics = try store.statistics()
@@ -69,16 +61,16 @@ import Testing
   }
 
   @Test func theLagIsThatOfEachTableAlone() throws {
-    let clock = Clock()
+    let clock = TickingClock(1_767_225_600_000_000)
     let fixture = try StoreFixture()
     let store = try store(fixture, clock: clock)
     func groups(_ store: FeatureStore) throws -> [StoreStatistics.Group] {
       try store.statistics().groups
     }
     try put(store, "busy", 10)
-    clock.advance(seconds: 30)
+    clock.advance(30_000_000)
     try put(store, "busy", 5)
-    clock.advance(seconds: 12)
+    clock.advance(12_000_000)
     var now = try groups(store)
     #expect(now.map(\.unflushedRecordCount) == [15, 0])
     #expect(now[0].lagSeconds > 41.9 && now[0].lagSeconds <= 42 && now[1].lagSeconds == 0)
@@ -109,7 +101,7 @@ import Testing
   }
 
   @Test func whatWasDoneIsCounted() throws {
-    let clock = Clock()
+    let clock = TickingClock(1_767_225_600_000_000)
     var options = FeatureStore.Options()
     options.flushesAutomatically = false
     options.logSegmentBytes = 64 << 10
@@ -121,7 +113,7 @@ import Testing
     #expect(try store.statistics().checkpointAgeSeconds == nil)
     try store.flush()
     for _ in 0..<200 { _ = try store.get("readings", fields: ["sensor": "s1"]) }
-    clock.advance(seconds: 7)
+    clock.advance(7_000_000)
     let statistics = try store.statistics()
     let activity = statistics.activity
     #expect(activity.flushCount == 1 && activity.flushes.count == 1 && activity.flushes.p50 > 0)

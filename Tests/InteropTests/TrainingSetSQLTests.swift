@@ -9,16 +9,10 @@ import Testing
 
 /// The query that stands for a training set gives the same rows, executed by DuckDB over the same tables.
 @Suite(.enabled(if: Peer.isThere, Peer.hint)) struct TrainingSetSQLTests {
-  /// A clock that stands still; records are written a microsecond apart all the same.
-  private final class Clock: WallClock {
-    let time = Lock(Fixture.start)
-
-    func nowMicroseconds() -> Int64 { time.withLock { $0 } }
-  }
-
   private final class Fixture {
     let folder: String
-    let clock = Clock()
+    /// Records are written a microsecond apart all the same.
+    let clock = TickingClock(Fixture.start)
     let store: FeatureStore
     var random: SeededGenerator
 
@@ -142,7 +136,7 @@ import Testing
     let store = fixture.store
     try fixture.write()
     let time = CivilTime.text(microseconds: fixture.clock.nowMicroseconds() + 1000)
-    fixture.clock.time.withLock { $0 += 10_000 }
+    fixture.clock.advance(10_000)
     try store.addFeatures([Feature("extra", .long)], to: "two")
     try fixture.write()
     let output = fixture.folder + "/set.parquet"

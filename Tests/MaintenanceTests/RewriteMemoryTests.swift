@@ -23,49 +23,11 @@ import Testing
       try TableIdentifier("db.t"),
       TableDefinition(
         schema: TableSchema(fields: [.required(1, "id", .long), .optional(2, "text", .binary)])))
-    var random = SeededGenerator(seed: 1)
-    let noise = (0..<(1 << 18)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
-    var files: [DataFile] = []
-    for _ in 0..<fileCount {
-      var ids = FixedWidthBuilder<Int64>(.int64, zero: 0)
-      var texts = BytesBuilder(.binary)
-      for _ in 0..<rowsPerFile {
-        ids.append(Int64(random.below(1 << 40)))
-        let start = random.below(noise.count - textBytes)
-        noise.withUnsafeBytes {
-          texts.append(UnsafeRawBufferPointer(rebasing: $0[start..<(start + textBytes)]))
-        }
-      }
-      let writer = try DataFileWriter(table)
-      try writer.write(
-        RecordBatch(
-          schema: table.schema.columnarSchema, columns: [ids.finish(), texts.finish()],
-          rowCount: rowsPerFile))
-      files += try writer.finish()
-    }
-    _ = try table.newAppend(files).commit()
+    try append(fileCount, rowsPerFile, textBytes, to: table, seed: 1)
     // As many rows in a thousand small files.
     let many = try catalog.createTable(
       try TableIdentifier("db.many"), TableDefinition(schema: table.schema))
-    files = []
-    for _ in 0..<manyFileCount {
-      var ids = FixedWidthBuilder<Int64>(.int64, zero: 0)
-      var texts = BytesBuilder(.binary)
-      for _ in 0..<manyRowsPerFile {
-        ids.append(Int64(random.below(1 << 40)))
-        let start = random.below(noise.count - 512)
-        noise.withUnsafeBytes {
-          texts.append(UnsafeRawBufferPointer(rebasing: $0[start..<(start + 512)]))
-        }
-      }
-      let writer = try DataFileWriter(many)
-      try writer.write(
-        RecordBatch(
-          schema: many.schema.columnarSchema, columns: [ids.finish(), texts.finish()],
-          rowCount: manyRowsPerFile))
-      files += try writer.finish()
-    }
-    _ = try many.newAppend(files).commit()
+    try append(manyFileCount, manyRowsPerFile, 512, to: many, seed: 2)
     // Like them, but small.
     let small = try catalog.createTable(
       try TableIdentifier("db.small"), TableDefinition(schema: table.schema))
@@ -79,6 +41,33 @@ import Testing
         RecordBatch(schema: small.schema.columnarSchema, columns: columns, rowCount: 2))
       _ = try small.refresh().newAppend(try writer.finish()).commit()
     }
+  }
+
+  /// Files of rows whose text does not compress.
+  private static func append(
+    _ fileCount: Int, _ rowCount: Int, _ textBytes: Int, to table: Table, seed: UInt64
+  ) throws {
+    var random = SeededGenerator(seed: seed)
+    let noise = (0..<(1 << 18)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+    var files: [DataFile] = []
+    for _ in 0..<fileCount {
+      var ids = FixedWidthBuilder<Int64>(.int64, zero: 0)
+      var texts = BytesBuilder(.binary)
+      for _ in 0..<rowCount {
+        ids.append(Int64(random.below(1 << 40)))
+        let start = random.below(noise.count - textBytes)
+        noise.withUnsafeBytes {
+          texts.append(UnsafeRawBufferPointer(rebasing: $0[start..<(start + textBytes)]))
+        }
+      }
+      let writer = try DataFileWriter(table)
+      try writer.write(
+        RecordBatch(
+          schema: table.schema.columnarSchema, columns: [ids.finish(), texts.finish()],
+          rowCount: rowCount))
+      files += try writer.finish()
+    }
+    _ = try table.newAppend(files).commit()
   }
 
   static func open(_ folder: String) throws -> SQLiteCatalog {

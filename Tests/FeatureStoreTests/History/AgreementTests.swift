@@ -33,15 +33,7 @@ import Testing
       random.oneIn(3) ? .infinite : .microseconds(Int64(random.below(random.oneIn(4) ? 3 : 90)))
     let history = try RandomHistory(seed: seed, timeToLive: ttl)
     let store = history.store
-    try store.createView(
-      FeatureView(
-        name: "both",
-        features: [
-          FeatureReference(group: "readings", feature: "note", outputName: "text"),
-          FeatureReference(group: "readings", feature: "value"),
-          FeatureReference(
-            group: "readings", feature: "value", outputName: "fresh", timeToLive: .microseconds(0)),
-        ]))
+    try history.createView("both", freshTimeToLive: .microseconds(0))
     var questions: [Question] = []
     for _ in 0..<(5 + random.below(30)) {
       try history.write(1 + random.below(5), expiresOnceIn: 1 + random.below(8))

@@ -39,15 +39,7 @@ import Testing
     var request = TrainingSetRequest(
       spineFile: folder + "/spine.csv", timeColumn: "moment", outputFile: file)
     let fresh = TimeToLive.microseconds(Int64(history.random.below(30)))
-    try store.createView(
-      FeatureView(
-        name: "three",
-        features: [
-          FeatureReference(group: "readings", feature: "note", outputName: "text"),
-          FeatureReference(group: "readings", feature: "value"),
-          FeatureReference(
-            group: "readings", feature: "value", outputName: "fresh", timeToLive: fresh),
-        ]))
+    try history.createView("three", freshTimeToLive: fresh)
     request.view = "three"
     request.visibility = history.random.oneIn(2) ? .event : .ingested
     request.isStrict = history.random.oneIn(3)

@@ -3,21 +3,7 @@ import FeatureModel
 import FeatureStore
 import Foundation
 import Storage
-import Synchronization
 import TestSupport
-
-/// A clock that goes on only when it is told to.
-final class TickingClock: WallClock {
-  private let time: Atomic<Int64>
-
-  init(_ microseconds: Int64) { time = Atomic(microseconds) }
-
-  func nowMicroseconds() -> Int64 { time.load(ordering: .sequentiallyConsistent) }
-
-  func advance(_ microseconds: Int64) {
-    time.wrappingAdd(microseconds, ordering: .sequentiallyConsistent)
-  }
-}
 
 /// A store with a group of composite keys, written to at random, and every record that was written: what
 /// slow models look at. Event times come late, and often meet.
@@ -55,6 +41,19 @@ final class RandomHistory {
     options.logSegmentBytes = 64 << 10
     options.logMinimumBytes = 128 << 10
     return options
+  }
+
+  /// A view of the note as `text`, the value, and the value with a ttl of its own as `fresh`.
+  func createView(_ name: String, freshTimeToLive: TimeToLive) throws {
+    try store.createView(
+      FeatureView(
+        name: name,
+        features: [
+          FeatureReference(group: "readings", feature: "note", outputName: "text"),
+          FeatureReference(group: "readings", feature: "value"),
+          FeatureReference(
+            group: "readings", feature: "value", outputName: "fresh", timeToLive: freshTimeToLive),
+        ]))
   }
 
   init(seed: UInt64, timeToLive: TimeToLive = .infinite) throws {

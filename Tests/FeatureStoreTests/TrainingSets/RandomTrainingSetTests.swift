@@ -3,18 +3,12 @@ import FeatureModel
 import FeatureStore
 import Foundation
 import Storage
-import Synchronization
 import TestSupport
 import Testing
 
 /// Training sets of random stores, through log, flush, Parquet, pruning and join, against nested loops over what was
 /// put.
 @Suite struct RandomTrainingSetTests {
-  private final class SetClock: WallClock {
-    let now = Mutex<Int64>(0)
-    func nowMicroseconds() -> Int64 { now.withLock { $0 } }
-  }
-
   private struct Put {
     var sensor: String
     var eventTime: Int64
@@ -92,7 +86,7 @@ import Testing
       rules.delay = Int.random(in: 0..<3, using: &random) == 0 ? length() : 0
       rules.reasons = [.always, .never].randomElement(using: &random) ?? .always
 
-      let clock = SetClock()
+      let clock = TickingClock(0)
       let fixture = try StoreFixture()
       let store = try FeatureStore.open(
         at: fixture.directory, options: OnlineGroupTests.manual, clock: clock)
@@ -102,7 +96,7 @@ import Testing
       var puts: [Put] = []
       for _ in 0..<Int.random(in: 0...4, using: &random) {
         for _ in 0..<Int.random(in: 1...12, using: &random) {
-          clock.now.withLock { $0 += Int64.random(in: 0...3, using: &random) * Self.second }
+          clock.advance(Int64.random(in: 0...3, using: &random) * Self.second)
           let put = Put(
             sensor: Self.sensors.randomElement(using: &random) ?? "a", eventTime: length(),
             writeTime: clock.nowMicroseconds(),
