@@ -42,11 +42,10 @@ extension FeatureStore {
       return rewrite
     }
     guard !isDryRun else {
-      do {
-        let plan = try rewrite(offlineTable(groupName)).plan()
-        return MaintenanceReport(
-          group: groupName, json: plan.json, text: plan.description, isPartial: false)
-      } catch { throw FeatureStoreError(error) }
+      return try dryRun(groupName) { table in
+        let plan = try rewrite(table).plan()
+        return (plan.json, plan.description)
+      }
     }
     return try withReserve { isLast throws(FeatureStoreError) in
       try withMaintenanceLease(groupName, job: "optimize") { table, _ in
@@ -66,6 +65,16 @@ extension FeatureStore {
         return Self.report(groupName, plan, result)
       }
     }
+  }
+
+  /// The plan of a job, which is made and not carried out.
+  func dryRun(
+    _ groupName: String, _ plan: (Table) throws -> (json: JSONValue, text: String)
+  ) throws(FeatureStoreError) -> MaintenanceReport {
+    do {
+      let (json, text) = try plan(offlineTable(groupName))
+      return MaintenanceReport(group: groupName, json: json, text: text, isPartial: false)
+    } catch { throw FeatureStoreError(error) }
   }
 
   private static func report(
@@ -162,18 +171,15 @@ extension FeatureStore {
     options.explainsFiles = request.explainsFiles
     let chosen = options
     guard !request.isDryRun, !request.explainsFiles else {
-      do {
-        let table = try offlineTable(groupName)
+      return try dryRun(groupName) { table in
         var vacuum = Vacuum(table, options: chosen)
         vacuum.snapshotsInUse = snapshotsInUse(table)
         let plan = try vacuum.plan()
         let lines = plan.explanations.map { file in
           "\n\(file.stays ? "stays" : "goes")\t\(file.sizeBytes)\t\(file.name)\t\(file.why)"
         }
-        return MaintenanceReport(
-          group: groupName, json: plan.json, text: plan.description + lines.joined(),
-          isPartial: false)
-      } catch { throw FeatureStoreError(error) }
+        return (plan.json, plan.description + lines.joined())
+      }
     }
     return try withReserve { isLast throws(FeatureStoreError) in
       try withMaintenanceLease(groupName, job: "vacuum") { table, _ in

@@ -10,13 +10,10 @@ extension FeatureStore {
     _ groupName: String, options: [String: String] = [:], isDryRun: Bool = false
   ) throws(FeatureStoreError) -> MaintenanceReport {
     guard !isDryRun else {
-      do {
-        let plan = try RewriteManifests(
-          offlineTable(groupName), options: .init(options)
-        ).plan()
-        return MaintenanceReport(
-          group: groupName, json: plan.json, text: plan.description, isPartial: false)
-      } catch { throw FeatureStoreError(error) }
+      return try dryRun(groupName) { table in
+        let plan = try RewriteManifests(table, options: .init(options)).plan()
+        return (plan.json, plan.description)
+      }
     }
     return try withReserve { _ throws(FeatureStoreError) in
       try withMaintenanceLease(groupName, job: "rewrite-manifests") { table, _ in
@@ -43,11 +40,10 @@ extension FeatureStore {
       return rewrite
     }
     guard !isDryRun else {
-      do {
-        let plan = try rewrite(offlineTable(groupName)).plan()
-        return MaintenanceReport(
-          group: groupName, json: plan.json, text: plan.description, isPartial: false)
-      } catch { throw FeatureStoreError(error) }
+      return try dryRun(groupName) { table in
+        let plan = try rewrite(table).plan()
+        return (plan.json, plan.description)
+      }
     }
     return try withReserve { isLast throws(FeatureStoreError) in
       try withMaintenanceLease(groupName, job: "rewrite-position-deletes") { table, _ in

@@ -81,13 +81,7 @@ enum PositionDeleteFile {
         }
         try collect(batch, into: &found)
       }
-    } catch let error as FileFormatError {
-      throw IcebergError(error)
-    } catch let error as IcebergError {
-      throw error
-    } catch {
-      throw IcebergError(.inputOutput, "\(error)")
-    }
+    } catch { throw IcebergError(reading: error) }
     return found
   }
 

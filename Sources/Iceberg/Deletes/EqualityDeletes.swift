@@ -79,13 +79,7 @@ struct EqualityDeletes {
         file: try NameMapping.apply(table.properties, to: reader.schema), constants: [:])
       let stream = try reader.batches(columns: projection.fileColumns)
       while let batch = try stream.next() { try collect(try projection.project(batch)) }
-    } catch let error as FileFormatError {
-      throw IcebergError(error)
-    } catch let error as IcebergError {
-      throw error
-    } catch {
-      throw IcebergError(.inputOutput, "\(error)")
-    }
+    } catch { throw IcebergError(reading: error) }
   }
 
   private mutating func collect(_ batch: RecordBatch) throws(IcebergError) {

@@ -73,13 +73,7 @@ struct DeletedPaths {
           found.insert(paths.string(at: row).hashValue)
         }
       }
-    } catch let error as FileFormatError {
-      throw IcebergError(error)
-    } catch let error as IcebergError {
-      throw error
-    } catch {
-      throw IcebergError(.inputOutput, "\(error)")
-    }
+    } catch { throw IcebergError(reading: error) }
     return found
   }
 }

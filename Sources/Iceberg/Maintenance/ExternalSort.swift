@@ -178,13 +178,7 @@ package final class ExternalSort {
       let writer = try ArrowFileWriter(file: file, schema: schema)
       while let batch = try merge.next(rows: stepRows) { try writer.write(batch) }
       _ = try writer.finish()
-    } catch let error as FileFormatError {
-      throw IcebergError(error)
-    } catch let error as IcebergError {
-      throw error
-    } catch {
-      throw IcebergError(.inputOutput, "\(error)")
-    }
+    } catch { throw IcebergError(reading: error) }
     runCount += 1
     return run
   }

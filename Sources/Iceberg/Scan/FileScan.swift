@@ -235,6 +235,15 @@ extension TableScan {
 }
 
 extension IcebergError {
+  /// What the reading or writing of a file threw, whatever it was.
+  init(reading error: any Error) {
+    switch error {
+    case let error as IcebergError: self = error
+    case let error as FileFormatError: self.init(error)
+    default: self.init(.inputOutput, "\(error)")
+    }
+  }
+
   /// A file that could not be read or written.
   init(_ error: FileFormatError) {
     let kind: Kind =
