@@ -69,7 +69,7 @@ extension FeatureStore {
     let log = try requireWriter("delete a record")
     let group = try group(groupName)
     var time = clock.nowMicroseconds()
-    if let eventTime { time = try microseconds(eventTime, name: "the event time") }
+    if let eventTime { time = try Self.moment(eventTime, of: "the event time ") }
     let tombstone = LogEntry(
       .tombstone, groupID: group.id, schemaVersion: group.version, eventTime: time,
       key: try encodedKey(group, fields: key, allowsOthers: false))
@@ -199,16 +199,6 @@ extension FeatureStore {
     } catch {
       throw FeatureStoreError(
         .invalidInput, "'\(text)' for '\(field.name)' (\(field.type)) \(error)", cause: error)
-    }
-  }
-
-  /// A moment from ISO 8601 text.
-  func microseconds(_ text: String, name: String) throws(FeatureStoreError) -> Int64 {
-    let bytes = Array(text.utf8)
-    do {
-      return try TextValue.timestamp(bytes.span, unit: nil)
-    } catch {
-      throw FeatureStoreError(.invalidArgument, "\(name) '\(text)' \(error)", cause: error)
     }
   }
 }

@@ -68,14 +68,10 @@ package struct BytesTable: Sendable {
   package mutating func intern(_ value: RawSpan) -> Int32 {
     if (count + 1) * 2 > entries.count { grow() }
     let hash = hash(value)
-    var place = Int(truncatingIfNeeded: hash) & mask
-    let tag = UInt32(truncatingIfNeeded: hash)
-    while entries[place].id >= 0 {
-      if entries[place].hash == tag, equals(entries[place].id, value) { return entries[place].id }
-      place = (place + 1) & mask
-    }
+    let place = place(of: value, hash)
+    guard entries[place].id < 0 else { return entries[place].id }
     let id = Int32(count)
-    entries[place] = Entry(hash: tag, id: id)
+    entries[place] = Entry(hash: UInt32(truncatingIfNeeded: hash), id: id)
     unsafe value.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
     ends.append(bytes.count)
     return id
@@ -142,14 +138,18 @@ package struct BytesTable: Sendable {
 
   /// The value's id; -1 when it is not here.
   package func find(_ value: RawSpan) -> Int32 {
-    let hash = hash(value)
+    entries[place(of: value, hash(value))].id
+  }
+
+  /// The value's place, or the free one where it belongs.
+  private func place(of value: RawSpan, _ hash: UInt64) -> Int {
     var place = Int(truncatingIfNeeded: hash) & mask
     let tag = UInt32(truncatingIfNeeded: hash)
     while entries[place].id >= 0 {
-      if entries[place].hash == tag, equals(entries[place].id, value) { return entries[place].id }
+      if entries[place].hash == tag, equals(entries[place].id, value) { break }
       place = (place + 1) & mask
     }
-    return -1
+    return place
   }
 
   package func value(_ id: Int32) -> [UInt8] { Array(bytes[ends[Int(id)]..<ends[Int(id) + 1]]) }

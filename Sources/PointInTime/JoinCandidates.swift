@@ -32,8 +32,10 @@ public struct JoinCandidates: Sendable {
 
   /// Replaces what was found before.
   public mutating func find(_ batch: PointInTimeJoin.Batch) throws(PointInTimeError) {
-    let rowCount = batch.eventTimes.count
-    try batch.check(spine, rules, rowCount: rowCount)
+    try batch.check(spine.interner)
+    if rules.visibility == .ingested, batch.writeTimes == nil {
+      throw PointInTimeError(.shape, "visibility 'ingested' needs the write times")
+    }
     rows.removeAll(keepingCapacity: true)
     slots.removeAll(keepingCapacity: true)
     unplacedKeys.removeAll(keepingCapacity: true)
@@ -114,16 +116,12 @@ public struct JoinCandidates: Sendable {
 
 extension PointInTimeJoin.Batch {
   /// Throws when a column cannot stand for what it is given as.
-  func check(_ spine: Spine, _ rules: JoinRules, rowCount: Int) throws(PointInTimeError) {
-    try spine.interner.check(keys, rowCount: rowCount)
+  func check(_ interner: KeyInterner) throws(PointInTimeError) {
+    let rowCount = eventTimes.count
+    try interner.check(keys, rowCount: rowCount)
     try eventTimes.checkTime("the event time", rowCount: rowCount)
     try logSequenceNumbers?.checkTime("the LSN", rowCount: rowCount)
-    if rules.visibility == .ingested {
-      guard let writeTimes else {
-        throw PointInTimeError(.shape, "visibility 'ingested' needs the write times")
-      }
-      try writeTimes.checkTime("the write time", rowCount: rowCount)
-    }
+    try writeTimes?.checkTime("the write time", rowCount: rowCount)
     try expiresAt?.checkTime("the expiry", rowCount: rowCount)
     if let isDeleted {
       guard isDeleted.type == .boolean, isDeleted.count == rowCount else {

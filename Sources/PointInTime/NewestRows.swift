@@ -57,23 +57,14 @@ public struct NewestRows: Sendable {
 
   /// Takes in the next rows. Those without an event time, or with a null in their key, never win.
   public mutating func consume(_ batch: PointInTimeJoin.Batch) throws(PointInTimeError) {
-    let count = batch.eventTimes.count
-    try interner.check(batch.keys, rowCount: count)
-    try batch.eventTimes.checkTime("the event time", rowCount: count)
-    try batch.logSequenceNumbers?.checkTime("the LSN", rowCount: count)
-    try batch.expiresAt?.checkTime("the expiry", rowCount: count)
-    if let isDeleted = batch.isDeleted {
-      guard isDeleted.type == .boolean, isDeleted.count == count else {
-        throw PointInTimeError(.type, "tombstone flags must be \(count) booleans")
-      }
-    }
+    try batch.check(interner)
     let ids = interner.intern(batch.keys)
     guard interner.keyCount < Int(Int32.max) else {
       throw PointInTimeError(.tooLarge, "more than \(Int32.max) keys")
     }
     newest.append(contentsOf: repeatElement(Row(), count: interner.keyCount - newest.count))
     Self.place(batch, ids: ids, firstRow: rowCount, expiry, &newest)
-    rowCount += Int64(count)
+    rowCount += Int64(batch.eventTimes.count)
   }
 
   private static func place(

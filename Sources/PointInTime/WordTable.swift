@@ -32,20 +32,13 @@ struct WordTable: Sendable {
   /// The word's id, a new one when it is new.
   mutating func intern(_ word: UInt64) -> Int32 {
     if (count + 1) * 2 > entries.count { grow() }
-    var place = Self.place(word, multiplier) & mask
-    while entries[place].id >= 0 {
-      if entries[place].word == word { return entries[place].id }
-      place = (place + 1) & mask
-    }
+    let start = Self.place(word, multiplier) & mask
+    let place = Self.probe(word, from: start, entries.span, mask)
+    guard entries[place].id < 0 else { return entries[place].id }
     let id = Int32(count)
     entries[place] = Entry(word: word, id: id)
     count += 1
     return id
-  }
-
-  /// Makes room for so many words, which spares moving them.
-  mutating func reserve(_ words: Int) {
-    while words * 2 > entries.count { grow() }
   }
 
   private mutating func grow() {
@@ -81,22 +74,19 @@ struct WordTable: Sendable {
       for row in first..<end {
         let word = UInt64(truncatingIfNeeded: values[row])
         let start = isStaged ? Int(ids[row]) : Self.place(word, multiplier) & mask
-        ids[row] = Self.probe(word, from: start, entries, mask)
+        ids[row] = entries[Self.probe(word, from: start, entries, mask)].id
       }
       first = end
     }
   }
 
+  /// The word's place, or the free one where it belongs.
   @inline(__always) private static func probe(
     _ word: UInt64, from start: Int, _ entries: Span<Entry>, _ mask: Int
-  ) -> Int32 {
+  ) -> Int {
     var place = start
-    while true {
-      let entry = entries[place]
-      if entry.id < 0 { return -1 }
-      if entry.word == word { return entry.id }
-      place = (place + 1) & mask
-    }
+    while entries[place].id >= 0, entries[place].word != word { place = (place + 1) & mask }
+    return place
   }
 
   /// Replaces each pair of ids by the pair's id; -1 where either part or the pair is not here.
@@ -115,14 +105,16 @@ struct WordTable: Sendable {
           continue
         }
         let word = Self.pair(ids[row], second[row])
-        ids[row] = Self.probe(word, from: Self.place(word, multiplier) & mask, entries, mask)
+        let start = Self.place(word, multiplier) & mask
+        ids[row] = entries[Self.probe(word, from: start, entries, mask)].id
       }
       first = end
     }
   }
 
   func find(_ word: UInt64) -> Int32 {
-    Self.probe(word, from: Self.place(word, multiplier) & mask, entries.span, mask)
+    let start = Self.place(word, multiplier) & mask
+    return entries[Self.probe(word, from: start, entries.span, mask)].id
   }
 
   static func pair(_ first: Int32, _ second: Int32) -> UInt64 {

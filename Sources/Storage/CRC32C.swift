@@ -36,6 +36,14 @@ public struct CRC32C: Hashable, Sendable {
     return Self.noDigits.dropLast(digits.count) + digits
   }
 
+  /// The checksum of bytes that hold its digits themselves, with zeros in their place.
+  public init(of bytes: RawSpan, withoutDigitsAt place: Range<Int>) {
+    self.init(of: bytes.extracting(0..<place.lowerBound))
+    let zeros = Self.noDigits
+    update(zeros.rawSpan)
+    update(bytes.extracting(place.upperBound..<bytes.byteCount))
+  }
+
   /// Eight zeros: what stands in the place of digits that cover themselves.
   public static let noDigits = [UInt8](repeating: UInt8(ascii: "0"), count: 8)
 }

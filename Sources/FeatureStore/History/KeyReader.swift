@@ -105,17 +105,10 @@ struct KeyReader {
     _ batch: RecordBatch, of task: FileScanTask?, _ eventTimes: ClosedRange<Int64>,
     _ body: (HistoryRecord) throws -> Void
   ) throws {
-    func column(_ name: String) throws -> Column {
-      guard let column = batch.column(named: name) else {
-        throw FeatureStoreError(
-          .conflict, "the offline table of '\(group.name)' has lost its column '\(name)'")
-      }
-      return column
-    }
-    let times = try column(group.eventTimeName)
-    let lsns = try column(OfflineTables.lsn)
-    let deletions = try column(OfflineTables.isDeleted)
-    let writes = try column(OfflineTables.writeTime)
+    let times = try batch.column(named: group.eventTimeName, of: group)
+    let lsns = try batch.column(named: OfflineTables.lsn, of: group)
+    let deletions = try batch.column(named: OfflineTables.isDeleted, of: group)
+    let writes = try batch.column(named: OfflineTables.writeTime, of: group)
     let expiries = batch.column(named: OfflineTables.expiresAt)
     let features = try group.features.map { feature in
       let column =
@@ -132,7 +125,8 @@ struct KeyReader {
     let keys =
       task == nil
       ? try KeyCodec(group).encode(
-        group.recordIdentifiers.map { try column($0.name) }, rowCount: batch.rowCount) : nil
+        group.recordIdentifiers.map { try batch.column(named: $0.name, of: group) },
+        rowCount: batch.rowCount) : nil
     let reader = RowReader(group)
     func time(_ column: Column?, _ row: Int) -> Int64? {
       column.flatMap { $0.isNull(row) ? nil : $0.values(as: Int64.self)[row] }

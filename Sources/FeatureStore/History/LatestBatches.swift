@@ -43,6 +43,7 @@ public final class LatestBatches {
   private var firstRow: Int64 = 0
   private let files: TableScanBatches
   private var tail: ArraySlice<RecordBatch>
+  private let group: FeatureGroup
   private let columnNames: [String]
   /// Keeps the snapshot from expiry.
   private let tables: TrainingSetTables
@@ -53,7 +54,7 @@ public final class LatestBatches {
     tables = try TrainingSetTables(
       store, asOf: request.version, includesUnflushed: request.includesUnflushed)
     let choice = try tables.choice(store.group(request.group))
-    let group = try choice.unflushed?.group ?? store.group(request.group)
+    group = try choice.unflushed?.group ?? store.group(request.group)
     tail = (choice.unflushed?.batches ?? [])[...]
     unflushedRecordCount = choice.unflushed?.rowCount ?? 0
     snapshotID = choice.snapshotID
@@ -77,9 +78,7 @@ public final class LatestBatches {
       try newest.consume(decisive.batch(batch.columns))
       progress(first.bytesRead, totalBytes)
     }
-    for batch in tail {
-      try newest.consume(decisive.batch(try decisive.names.map { try Self.column($0, of: batch) }))
-    }
+    for batch in tail { try newest.consume(decisive.batch(batch, of: group)) }
     recordCount = newest.rowCount
     let found = newest.finish()
     rowCount = found.rows.count
@@ -101,7 +100,7 @@ public final class LatestBatches {
           if let rows = try takeWinners(of: batch) { return rows }
         } else if let batch = tail.popFirst() {
           let columns = try zip(columnNames, schema.fields).map { name, field in
-            try Self.column(name, of: batch, field)
+            try Self.column(name, of: batch, field, group)
           }
           let narrow = RecordBatch(schema: schema, columns: columns, rowCount: batch.rowCount)
           if let rows = try takeWinners(of: narrow) { return rows }
@@ -169,52 +168,15 @@ public final class LatestBatches {
     return (kept, rows)
   }
 
-  private static func column(_ name: String, of batch: RecordBatch) throws -> Column {
-    guard let column = batch.column(named: name) else {
-      throw FeatureStoreError(.conflict, "the offline table has lost its column '\(name)'")
-    }
-    return column
-  }
-
   /// A column of the tail under the scan's own field.
   private static func column(
-    _ name: String, of batch: RecordBatch, _ field: Field
+    _ name: String, of batch: RecordBatch, _ field: Field, _ group: FeatureGroup
   ) throws -> Column {
-    let column = try column(name, of: batch)
+    let column = try batch.column(named: name, of: group)
     guard column.type == field.type else {
       throw FeatureStoreError(
         .conflict, "the column '\(name)' is \(field.type) in the table, \(column.type) in the log")
     }
     return column
-  }
-}
-
-/// The columns of an offline table that decide who wins.
-struct DecisiveColumns {
-  let names: [String]
-  private let keyCount: Int
-  private let hasExpiry: Bool
-
-  /// - Parameter known: the columns of the version that is read.
-  init(_ group: FeatureGroup, _ known: Set<String>) {
-    keyCount = group.recordIdentifiers.count
-    hasExpiry = group.hasExpiryColumn && known.contains(OfflineTables.expiresAt)
-    names =
-      group.recordIdentifiers.map(\.name)
-      + [group.eventTimeName, OfflineTables.lsn, OfflineTables.isDeleted, OfflineTables.writeTime]
-      + (hasExpiry ? [OfflineTables.expiresAt] : [])
-  }
-
-  /// - Parameter columns: those of `names`, in their order.
-  func batch(_ columns: [Column]) -> PointInTimeJoin.Batch {
-    PointInTimeJoin.Batch(
-      keys: Array(columns[..<keyCount]), eventTimes: columns[keyCount],
-      logSequenceNumbers: columns[keyCount + 1], isDeleted: columns[keyCount + 2],
-      writeTimes: columns[keyCount + 3], expiresAt: hasExpiry ? columns[keyCount + 4] : nil)
-  }
-
-  func expiry(_ group: FeatureGroup, at moment: Int64) -> NewestRows.Expiry {
-    NewestRows.Expiry(
-      moment: moment, oldestEventTime: group.timeToLive.oldestEventTime(at: moment))
   }
 }

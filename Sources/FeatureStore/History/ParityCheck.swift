@@ -178,14 +178,7 @@ struct ParityCheck {
     let batches = try scan.batches(of: tasks)
     while let batch = try batches.next() { try show(batch.columns, batch.rowCount) }
     for batch in unflushed.batches {
-      let columns = try names.map { name in
-        guard let column = batch.column(named: name) else {
-          throw FeatureStoreError(
-            .conflict, "the offline table of '\(group.name)' has lost its column '\(name)'")
-        }
-        return column
-      }
-      try show(columns, batch.rowCount)
+      try show(try names.map { try batch.column(named: $0, of: group) }, batch.rowCount)
     }
   }
 

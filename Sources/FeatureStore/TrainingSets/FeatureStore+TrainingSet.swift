@@ -37,11 +37,16 @@ extension FeatureStore {
 
   /// A moment in microseconds since 1970 from ISO 8601 text; without a zone it is UTC.
   public static func moment(_ text: String) throws(FeatureStoreError) -> Int64 {
+    try moment(text, of: "")
+  }
+
+  /// - Parameter what: for the message; what the moment is, and a space.
+  static func moment(_ text: String, of what: String) throws(FeatureStoreError) -> Int64 {
     let bytes = Array(text.utf8)
     do {
       return try TextValue.timestamp(bytes.span, unit: nil)
     } catch {
-      throw FeatureStoreError(.invalidArgument, "'\(text)' \(error)", cause: error)
+      throw FeatureStoreError(.invalidArgument, "\(what)'\(text)' \(error)", cause: error)
     }
   }
 }

@@ -12,6 +12,7 @@ struct GroupScan: Sendable {
   let rules: JoinRules
   /// Chooses files and row groups, and the columns that decide who wins.
   let scan: TableScan
+  private let decisive: DecisiveColumns
   let snapshotID: Int64?
   let fileCount: Int
   private let units: [Unit]
@@ -56,14 +57,8 @@ struct GroupScan: Sendable {
       nullReasons == .always || (nullReasons == .ifCheap && size <= Self.smallTableBytes)
     findsReasons = readsAll
     if !readsAll { scan.filter = Self.filter(group, spine, rules) }
-    scan.columns =
-      group.recordIdentifiers.map(\.name) + [
-        group.eventTimeName, OfflineTables.lsn, OfflineTables.isDeleted,
-      ]
-    if rules.visibility == .ingested { scan.columns?.append(OfflineTables.writeTime) }
-    if group.hasExpiryColumn, names.contains(OfflineTables.expiresAt) {
-      scan.columns?.append(OfflineTables.expiresAt)
-    }
+    decisive = DecisiveColumns(group, names, hasWriteTime: rules.visibility == .ingested)
+    scan.columns = decisive.names
     self.scan = scan
     guard snapshot != nil else {
       (units, isPruned, fileCount) = ([], false, 0)
@@ -169,8 +164,7 @@ struct GroupScan: Sendable {
     let shared = Lock(
       Shared(join: PointInTimeJoin(spine: spine, rules: rules), hidesReasons: isPruned))
     let (units, scan, rules, findsReasons) = (units, scan, rules, findsReasons)
-    let keyCount = group.recordIdentifiers.count
-    let hasExpiry = scan.columns?.last == OfflineTables.expiresAt
+    let decisive = decisive
     try Parallel.forEach(
       units.count,
       makeWorker: {
@@ -184,7 +178,7 @@ struct GroupScan: Sendable {
         let skippedBefore = reader.rows.skippedRowGroupCount
         var firstRow = 0
         try reader.rows.read(unit.unit) { batch in
-          let keys = Self.keys(batch.columns, keyCount, rules, hasExpiry: hasExpiry)
+          let keys = decisive.batch(batch.columns)
           try reader.candidates.find(keys)
           let candidates = reader.candidates
           try shared.withLock { state in
@@ -199,8 +193,7 @@ struct GroupScan: Sendable {
         }
       }, tick: { progress(shared.withLock { $0.takeDone() }) })
     for (index, batch) in tail.enumerated() {
-      let columns = try (scan.columns ?? []).map { try Self.column($0, of: batch) }
-      let keys = Self.keys(columns, keyCount, rules, hasExpiry: hasExpiry)
+      let keys = try decisive.batch(batch, of: group)
       try shared.withLock { state in
         try state.join?.consume(keys, source: Int32(units.count + index))
       }
@@ -215,24 +208,6 @@ struct GroupScan: Sendable {
     }
   }
 
-  /// - Parameter columns: those of the scan, in their order.
-  private static func keys(
-    _ columns: [Column], _ keyCount: Int, _ rules: JoinRules, hasExpiry: Bool
-  ) -> PointInTimeJoin.Batch {
-    PointInTimeJoin.Batch(
-      keys: Array(columns[..<keyCount]), eventTimes: columns[keyCount],
-      logSequenceNumbers: columns[keyCount + 1], isDeleted: columns[keyCount + 2],
-      writeTimes: rules.visibility == .ingested ? columns[keyCount + 3] : nil,
-      expiresAt: hasExpiry ? columns[columns.count - 1] : nil)
-  }
-
-  private static func column(_ name: String, of batch: RecordBatch) throws -> Column {
-    guard let column = batch.column(named: name) else {
-      throw FeatureStoreError(.conflict, "the offline table has lost its column '\(name)'")
-    }
-    return column
-  }
-
   // MARK: Second pass: what they say
 
   /// The winners' values of some columns, as `PointInTimeResult.gather` takes them. Columns that the table's
@@ -244,7 +219,8 @@ struct GroupScan: Sendable {
     guard !wanted.isEmpty else { return [:] }
     var scan = scan
     scan.columns = wanted.map(\.name)
-    let (units, tail, reading, sources) = (units, tail, scan, result.sources)
+    let (group, units, tail, reading) = (group, units, tail, scan)
+    let sources = result.sources
     let taken = Lock([[Column]](repeating: [], count: sources.count))
     try Parallel.forEach(
       sources.count, makeWorker: { ScanUnitReader(reading) },
@@ -253,7 +229,9 @@ struct GroupScan: Sendable {
         let columns =
           source < units.count
           ? try Self.rows(rows, units[source].unit, reader)
-          : try wanted.map { try Self.column($0.name, of: tail[source - units.count]).take(rows) }
+          : try wanted.map {
+            try tail[source - units.count].column(named: $0.name, of: group).take(rows)
+          }
         taken.withLock { $0[index] = columns }
       })
     var parts = taken.withLock { $0 }

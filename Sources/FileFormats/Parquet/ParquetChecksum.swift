@@ -54,9 +54,7 @@ enum ParquetChecksum {
   /// Whether the footer is as it was written; also true of one without a checksum.
   static func isWhole(footer: RawSpan) -> Bool {
     guard let place = place(of: footerKey, in: footer) else { return true }
-    var checksum = CRC32C(of: footer.extracting(0..<place.lowerBound))
-    checksum.update(zeros.rawSpan)
-    checksum.update(footer.extracting(place.upperBound..<footer.byteCount))
+    let checksum = CRC32C(of: footer, withoutDigitsAt: place)
     return footer.extracting(place).elementsEqual(checksum.digits)
   }
 

@@ -65,11 +65,7 @@ enum AvroChecksum {
   /// Throws when the file has a checksum and it is another file's.
   static func check(_ file: [UInt8], at location: String) throws(IcebergError) {
     guard let place = place(in: file) else { return }
-    let bytes = file.rawSpan
-    var checksum = CRC32C(of: bytes.extracting(0..<place.lowerBound))
-    let zeros = CRC32C.noDigits
-    checksum.update(zeros.rawSpan)
-    checksum.update(bytes.extracting(place.upperBound..<file.count))
+    let checksum = CRC32C(of: file.rawSpan, withoutDigitsAt: place)
     guard file[place].elementsEqual(checksum.digits) else {
       throw FileChecksum.mismatch(location)
     }
