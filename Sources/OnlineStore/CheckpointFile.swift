@@ -7,16 +7,20 @@ internal import WriteAheadLog
 ///     0 magic | 8 version | 12 shards | 16 store id | 32 LSN | 40 hash seed | 48 last write time
 ///     56 first segment that a position names | 60 masked CRC of the 60 bytes before
 ///     then for each shard:
-///     0 entries | 8 live bytes | 16 groups | 20 masked CRC of the first 20 bytes and of all that follows
-///     24 groups: id, zero, live keys, deleted keys | entries: hash, position
+///     0 entries | 8 live bytes | 16 groups | 20 masked CRC of the CRC at 60, the shard's number, the 20
+///     bytes before and all that follows | 24 groups: id, zero, live keys, deleted keys
+///     entries: hash, position
 ///
-/// Little-endian. Entries may be newer than the LSN; replaying the log after it gives them again.
+/// Little-endian. Entries may be newer than the LSN; replaying the log after it gives them again. A shard
+/// in another's place, or of another checkpoint, has a checksum that is wrong: a disk that misplaces a
+/// sector is noticed.
 struct CheckpointFile {
   static let name = "INDEX"
   private static let magic: UInt64 = 0x5845_444E_4954_5346
-  private static let formatVersion: UInt32 = 1
+  private static let formatVersion: UInt32 = 2
   private static let headerBytes = 64
   private static let shardHeaderBytes = 24
+  private static let headerChecksumOffset = 60
   private static let checksumOffset = 20
   private static let groupBytes = 24
   private static let entryBytes = 16
@@ -38,9 +42,41 @@ struct CheckpointFile {
     var entries: [UInt64] = []
   }
 
+  /// What a shard's checksum says of the place where it stands.
+  private struct Place {
+    /// The checksum of the file's header.
+    var header: UInt32
+    var shard: Int
+
+    init(header: RawSpan, shard: Int) {
+      self.header = header.loadLittleEndian(UInt32.self, at: headerChecksumOffset)
+      self.shard = shard
+    }
+
+    func checksum(_ bytes: RawSpan) -> UInt32 {
+      var sum = CRC32C()
+      sum.update(UInt64(header) | UInt64(UInt32(truncatingIfNeeded: shard)) << 32)
+      sum.update(bytes.extracting(first: checksumOffset))
+      sum.update(bytes.extracting(droppingFirst: shardHeaderBytes))
+      return sum.masked
+    }
+  }
+
   // MARK: Writing
 
-  func header(shardCount: Int) -> [UInt8] {
+  /// Writes the file. Cost: one shard's bytes at a time in memory.
+  func write(_ shards: [Shard], to file: any File) throws(StorageError) {
+    let header = header(shardCount: shards.count)
+    try file.write(header, at: 0)
+    var offset = Int64(header.count)
+    for (number, shard) in shards.enumerated() {
+      let bytes = CheckpointFile.encode(shard, Place(header: header.rawSpan, shard: number))
+      try file.write(bytes, at: offset)
+      offset += Int64(bytes.count)
+    }
+  }
+
+  private func header(shardCount: Int) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.appendLittleEndian(CheckpointFile.magic)
     bytes.appendLittleEndian(CheckpointFile.formatVersion)
@@ -55,7 +91,7 @@ struct CheckpointFile {
     return bytes
   }
 
-  static func encode(_ shard: Shard) -> [UInt8] {
+  private static func encode(_ shard: Shard, _ place: Place) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(
       shardHeaderBytes + shard.groups.count * groupBytes + shard.entries.count * 8)
@@ -70,15 +106,9 @@ struct CheckpointFile {
       bytes.appendLittleEndian(Int64(group.deletedKeys))
     }
     unsafe shard.entries.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
-    let sum = checksum(bytes.rawSpan)
+    let sum = place.checksum(bytes.rawSpan)
     bytes.storeLittleEndian(sum, at: checksumOffset)
     return bytes
-  }
-
-  private static func checksum(_ shard: RawSpan) -> UInt32 {
-    var sum = CRC32C(of: shard.extracting(first: checksumOffset))
-    sum.update(shard.extracting(droppingFirst: shardHeaderBytes))
-    return sum.masked
   }
 
   // MARK: Reading
@@ -94,13 +124,14 @@ struct CheckpointFile {
     let bytes = try file.read(count: headerBytes, at: 0)
     guard let checkpoint = CheckpointFile(bytes.rawSpan, shardCount: shardCount) else { return nil }
     var offset = Int64(headerBytes)
-    for _ in 0..<shardCount {
+    for number in 0..<shardCount {
+      let place = Place(header: bytes.rawSpan, shard: number)
       let head = try file.read(count: shardHeaderBytes, at: offset)
       guard let count = contentBytes(head.rawSpan, limit: size - offset) else { return nil }
       let content = try file.read(count: shardHeaderBytes + count, at: offset)
-      guard content.count == shardHeaderBytes + count, let shard = decode(content.rawSpan) else {
-        return nil
-      }
+      guard content.count == shardHeaderBytes + count,
+        let shard = decode(content.rawSpan, place)
+      else { return nil }
       body(shard)
       offset += Int64(content.count)
     }
@@ -113,8 +144,8 @@ struct CheckpointFile {
       bytes.loadLittleEndian(UInt64.self, at: 0) == CheckpointFile.magic,
       bytes.loadLittleEndian(UInt32.self, at: 8) == CheckpointFile.formatVersion,
       bytes.loadLittleEndian(UInt32.self, at: 12) == UInt32(clamping: shardCount),
-      bytes.loadLittleEndian(UInt32.self, at: 60)
-        == CRC32C(of: bytes.extracting(first: 60)).masked
+      bytes.loadLittleEndian(UInt32.self, at: CheckpointFile.headerChecksumOffset)
+        == CRC32C(of: bytes.extracting(first: CheckpointFile.headerChecksumOffset)).masked
     else { return nil }
     store = StoreIdentifier(
       high: bytes.loadLittleEndian(UInt64.self, at: 16),
@@ -147,8 +178,8 @@ struct CheckpointFile {
     return count <= limit - Int64(shardHeaderBytes) ? Int(count) : nil
   }
 
-  private static func decode(_ bytes: RawSpan) -> Shard? {
-    guard bytes.loadLittleEndian(UInt32.self, at: checksumOffset) == checksum(bytes) else {
+  private static func decode(_ bytes: RawSpan, _ place: Place) -> Shard? {
+    guard bytes.loadLittleEndian(UInt32.self, at: checksumOffset) == place.checksum(bytes) else {
       return nil
     }
     var shard = Shard()

@@ -42,14 +42,14 @@ extension OnlineStore {
       appending.waitForThoseInside()
       if let failure = indexFailure.withLock({ $0 }) { throw failure }
       var firstSegment = UInt32.max
-      var shards: [[UInt8]] = []
+      var shards: [CheckpointFile.Shard] = []
       for shard in self.shards {
         let content = shard.withLock { CheckpointFile.Shard($0) }
         for index in stride(from: 1, to: content.entries.count, by: 2) {
           firstSegment = min(
             firstSegment, LogPosition(rawValue: content.entries[index]).segment)
         }
-        shards.append(CheckpointFile.encode(content))
+        shards.append(content)
       }
       let header = CheckpointFile(
         store: log.store, lsn: lsn, seed: hasher.seed, lastWriteTime: lastWriteTime.withLock { $0 },
@@ -58,22 +58,13 @@ extension OnlineStore {
         // What the index names must be where it is whatever happens next.
         try log.proveDurable()
       } catch { throw .log(error) }
-      do throws(StorageError) { try publish(header, shards) } catch { throw .log(.storage(error)) }
+      do throws(StorageError) {
+        try fileSystem.publish(
+          StoragePath.join(directory, CheckpointFile.name), replacing: true
+        ) { file throws(StorageError) in try header.write(shards, to: file) }
+      } catch { throw .log(.storage(error)) }
       last = lsn
       return lsn
-    }
-  }
-
-  private func publish(
-    _ header: CheckpointFile, _ shards: [[UInt8]]
-  ) throws(StorageError) {
-    let path = StoragePath.join(directory, CheckpointFile.name)
-    try fileSystem.publish(path, replacing: true) { file throws(StorageError) in
-      var offset: Int64 = 0
-      for bytes in [header.header(shardCount: shards.count)] + shards {
-        try file.write(bytes, at: offset)
-        offset += Int64(bytes.count)
-      }
     }
   }
 

@@ -48,23 +48,30 @@ import WriteAheadLog
 
     var encoded: [UInt8] {
       var bytes = header
-      bytes.appendLittleEndian(CRC32C(of: header.rawSpan).masked)
+      bytes.appendLittleEndian(UInt32(0))
       for shard in shards {
-        var head: [UInt8] = []
-        head.appendLittleEndian(UInt64(shard.entries.count))
-        head.appendLittleEndian(shard.liveBytes)
-        head.appendLittleEndian(UInt32(shard.groups.count))
-        var rest = shard.groups.flatMap(\.self)
+        bytes.appendLittleEndian(UInt64(shard.entries.count))
+        bytes.appendLittleEndian(shard.liveBytes)
+        bytes.appendLittleEndian(UInt32(shard.groups.count))
+        bytes.appendLittleEndian(UInt32(0))
+        bytes += shard.groups.flatMap(\.self)
         for entry in shard.entries {
-          rest.appendLittleEndian(entry.tag)
-          rest.appendLittleEndian(entry.position)
+          bytes.appendLittleEndian(entry.tag)
+          bytes.appendLittleEndian(entry.position)
         }
-        var sum = CRC32C(of: head.rawSpan)
-        sum.update(rest.rawSpan)
-        head.appendLittleEndian(sum.masked)
-        bytes += head + rest
       }
+      forgeChecksums(ofCheckpoint: &bytes)
       return bytes
+    }
+
+    /// Each shard as it stands in the file.
+    func split(_ bytes: [UInt8]) -> [[UInt8]] {
+      var offset = 64
+      return shards.map { shard in
+        let start = offset
+        offset += 24 + shard.groups.count * 24 + shard.entries.count * 16
+        return Array(bytes[start..<offset])
+      }
     }
 
     /// The shards that have a key.
@@ -128,6 +135,40 @@ import WriteAheadLog
     let (files, index, _) = try sample()
     #expect(index.encoded == (try #require(files.bytes(of: Self.path))))
     #expect(try damages(files, index).isEmpty)
+  }
+
+  /// A disk that misplaces what it writes, or keeps what it was to write over: each shard is whole, and yet
+  /// not of this place in this checkpoint.
+  @Test func aShardCountsOnlyWhereItWasWritten() throws {
+    let (files, index, before) = try sample()
+    let parts = index.split(try #require(files.bytes(of: Self.path)))
+    let older = before.split(before.encoded)
+    var forgeries = zip(index.filled, index.filled.dropFirst()).map { first, second in
+      var forged = parts
+      forged.swapAt(first, second)
+      return forged
+    }
+    for number in index.filled where older[number] != parts[number] {
+      var forged = parts
+      forged[number] = older[number]
+      forgeries.append(forged)
+    }
+    #expect(forgeries.count > 40)
+    let header = try #require(files.bytes(of: Self.path)).prefix(64)
+    for forged in forgeries {
+      let disk = files.restarted()
+      disk.overwrite(Self.path, with: Array(header) + forged.joined())
+      let store = try StoreModel.open(disk)
+      for key in 0..<60 as Range<UInt8> {
+        let answer = try store.get(groupID: 7, key: [key])
+        switch key {
+        case 5: #expect(answer == nil)
+        case 6: #expect(answer?.entry.kind == .tombstone)
+        default: #expect(answer?.entry.eventTime == (key == 7 ? 3 : 1), "key \(key)")
+        }
+      }
+      try store.close()
+    }
   }
 
   @Test func aPurgedKeyThatAnswersIsFound() throws {

@@ -120,12 +120,9 @@ import WriteAheadLog
       let groups = Int(index.rawSpan.loadLittleEndian(UInt32.self, at: offset + 16))
       let end = offset + 24 + groups * 24 + keys * 16
       if groups > 0 { index.storeLittleEndian(count, at: offset + place) }
-      var sum = CRC32C(of: index.rawSpan.extracting(offset..<offset + 20))
-      sum.update(index.rawSpan.extracting(offset + 24..<end))
-      let masked = sum.masked
-      index.storeLittleEndian(masked, at: offset + 20)
       offset = end
     }
+    forgeChecksums(ofCheckpoint: &index)
     files.overwrite("/log/INDEX", with: index)
     let again = try StoreModel.open(files.restarted())
     #expect(again.statistics.groups == store.statistics.groups)
