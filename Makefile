@@ -9,7 +9,7 @@ export LD_LIBRARY_PATH := $(PREFIX)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PAT
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 
 .PHONY: setup build release test demo bench bench-online bench-pit bench-iceberg bench-maintenance nightly nightly-log \
-  nightly-online nightly-iceberg nightly-tables nightly-concurrency nightly-maintenance nightly-kills nightly-soak nightly-simulation \
+  nightly-online nightly-iceberg nightly-tables nightly-training-sets nightly-concurrency nightly-maintenance nightly-kills nightly-soak nightly-simulation \
   nightly-simulation-store mutants lint format clean
 .PHONY: fuzz properties sanitize-address sanitize-thread nightly-fuzz nightly-properties-1 \
   nightly-properties-2 nightly-sanitize nightly-power
@@ -57,7 +57,7 @@ sanitize-thread: setup
 # What takes longer than `make test` may: parts of at most half an hour, each of which can be run alone.
 # docs/testing.md says what each proves.
 nightly: nightly-simulation nightly-simulation-store nightly-log nightly-online nightly-iceberg nightly-tables \
-  nightly-concurrency nightly-maintenance nightly-kills nightly-power nightly-fuzz nightly-properties-1 \
+  nightly-training-sets nightly-concurrency nightly-maintenance nightly-kills nightly-power nightly-fuzz nightly-properties-1 \
   nightly-properties-2 nightly-sanitize nightly-soak mutants
 
 # Five minutes of each target.
@@ -113,6 +113,11 @@ nightly-tables: nightly-tables-1 nightly-tables-2 nightly-tables-3 nightly-table
 nightly-tables-%: setup
 	swift build -c release --product simulate-tables $(SWIFT_FLAGS)
 	SWIFT_DETERMINISTIC_HASHING=1 .build/release/simulate-tables --first 1000000 --histories 1008000 --part $*/56
+
+# Random point-in-time joins beside nested loops, and beside DuckDB's and Polars' as-of joins.
+nightly-training-sets:
+	FSTORE_JOIN_SEEDS=100000 FSTORE_TRAINING_SET_SEEDS=1000 \
+	  bash -c '$(NIGHTLY) --filter "RandomJoinTests|RandomTrainingSetTests|AsOfJoinTests"'
 
 # Processes that work with one table, PyIceberg among them.
 nightly-concurrency:

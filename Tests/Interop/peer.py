@@ -1,14 +1,16 @@
-"""PyIceberg, DuckDB and fastavro at the service of the Swift tests, in one process.
+"""PyIceberg, DuckDB, Polars and fastavro at the service of the Swift tests, in one process.
 
 Reads one JSON object a line, {"call": NAME, ...arguments}, and answers each with one line: {"result": ...},
 or {"error": ...} with the traceback. Ends with its input.
 """
 
+import datetime
 import json
 import sys
 import traceback
 
 import fastavro
+import polars
 import pyarrow.parquet as parquet
 from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import CommitFailedException, ValidationException
@@ -401,6 +403,43 @@ def compare_query(folder, query, file):
         if different:
             difference = f"row {different[0]}: {rows[different[0]]} instead of {wanted[different[0]]}"
     return {"rows": len(rows), "difference": difference}
+
+
+def compare_asof(table, file, keys, time, event_time, features, is_strict, delay, tolerance):
+    """The first difference between a training set and what DuckDB's ASOF JOIN and Polars' join_asof give for its
+    rows, which are numbered by the column "row". Delay and tolerance (or None) are in microseconds."""
+    engine = duckdb()
+    answers = engine.execute(f"SELECT * FROM read_parquet('{file}')").to_arrow_table()
+    labels = answers.select(["row", *keys, time])
+    records = engine.execute(
+        f"SELECT {', '.join(keys)}, \"{event_time}\" + to_microseconds({delay}) AS known, {', '.join(features)} "
+        f"FROM iceberg_scan('{table}')").to_arrow_table()
+    names = ["row", *features]
+    wanted = [tuple(row[name] for name in names) for row in answers.select(names).to_pylist()]
+
+    condition = " AND ".join(f"label.{key} = record.{key}" for key in keys)
+    fresh = f"record.known >= label.{time} - to_microseconds({tolerance})" if tolerance is not None else "true"
+    values_found = ", ".join(f"CASE WHEN {fresh} THEN record.{name} END" for name in features)
+    found = {"DuckDB": engine.execute(
+        f"SELECT label.row, {values_found} FROM labels label ASOF LEFT JOIN records record "
+        f"ON {condition} AND label.{time} {'>' if is_strict else '>='} record.known ORDER BY label.row").fetchall()}
+
+    left, right = polars.from_arrow(labels), polars.from_arrow(records)
+    timed = left.filter(polars.col(time).is_not_null()).sort(time)
+    joined = timed.join_asof(
+        right.sort("known"), check_sortedness=False, left_on=time, right_on="known", by=keys, strategy="backward",
+        allow_exact_matches=not is_strict,
+        tolerance=None if tolerance is None else datetime.timedelta(microseconds=tolerance))
+    timeless = left.filter(polars.col(time).is_null())
+    found["Polars"] = polars.concat([joined, timeless], how="diagonal").sort("row").select(names).rows()
+
+    for peer, rows in found.items():
+        if len(rows) != len(wanted):
+            return {"difference": f"{peer}: {len(rows)} rows, not {len(wanted)}"}
+        for row, expected in zip(rows, wanted):
+            if row != expected:
+                return {"difference": f"{peer}: {row}, not {expected}"}
+    return {"difference": None, "rows": len(wanted), "answered": sum(row[1] is not None for row in wanted)}
 
 
 def parse_type(text):

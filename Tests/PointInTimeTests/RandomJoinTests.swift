@@ -1,10 +1,14 @@
 import Columnar
+import Foundation
 import PointInTime
 import TestSupport
 import Testing
 
-/// The engine against the slow model, on random tables made to collide.
+/// The engine against the slow model, on random tables made to collide. `FSTORE_JOIN_SEEDS` sets how many.
 @Suite struct RandomJoinTests {
+  static let seedCount =
+    ProcessInfo.processInfo.environment["FSTORE_JOIN_SEEDS"].flatMap(Int.init) ?? 2000
+
   struct Case {
     var shape: KeyShape
     var moments: [Moment]
@@ -75,7 +79,7 @@ import Testing
   }
 
   @Test(arguments: 0..<8) func everyAnswerEqualsTheSlowModels(part: Int) throws {
-    for seed in (part * 250)..<((part + 1) * 250) {
+    for seed in stride(from: part, to: Self.seedCount, by: 8) {
       let example = Self.makeCase(seed)
       var random = SeededGenerator(seed: UInt64(seed + 1_000_000))
       var join = try Self.join(example)
