@@ -10,7 +10,6 @@
 #include <arrow/io/interfaces.h>
 #include <arrow/record_batch.h>
 #include <arrow/util/key_value_metadata.h>
-#include <parquet/arrow/reader.h>
 #include <parquet/arrow/schema.h>
 #include <parquet/bloom_filter.h>
 #include <parquet/bloom_filter_reader.h>
@@ -19,22 +18,12 @@
 
 #include "Normalize.h"
 #include "ParquetFooter.h"
+#include "ParquetRead.h"
 
 namespace {
 
 using carrow::Guard;
-
-// Everything a scan needs; shared by the handle and its scans, so either may go first.
-struct ReaderState {
-  explicit ReaderState(int64_t memoryLimit) : pool(memoryLimit) {}
-
-  carrow::PoolReference pool;
-  std::shared_ptr<arrow::io::RandomAccessFile> file;
-  int64_t sizeBytes = 0;
-  std::unique_ptr<parquet::arrow::FileReader> reader;
-  std::shared_ptr<parquet::FileMetaData> metadata;
-  std::shared_ptr<arrow::Schema> schema;
-};
+using carrow::ReaderState;
 
 // Column chunks are read in pieces of this size, not whole: memory is bounded by the batch.
 constexpr int64_t kStreamBufferBytes = 256 * 1024;
@@ -142,13 +131,6 @@ arrow::Status MayContain(ReaderState* state, int32_t rowGroup, int32_t leaf, con
 }
 
 }  // namespace
-
-struct CArrowParquetReader {
-  std::shared_ptr<ReaderState> state;
-  carrow::Bounds bounds;
-  std::string text;
-  std::shared_ptr<arrow::Buffer> footer;
-};
 
 bool CArrowParquetReaderOpen(CArrowSource source, const CArrowParquetReadOptions* options,
                              CArrowParquetReader** out, CArrowStatus* status) {

@@ -42,7 +42,11 @@ void SetFile(const CArrowParquetWriteOptions& options, parquet::WriterProperties
   builder->created_by(options.createdBy);
   // Iceberg stores decimals of up to 18 digits as integers.
   builder->enable_store_decimal_as_integer();
-  if (options.hasPageIndex) builder->enable_write_page_index();
+  if (options.hasPageIndex) {
+    builder->enable_write_page_index();
+  } else {
+    builder->disable_write_page_index();
+  }
   if (options.hasPageChecksums) builder->enable_page_checksum();
 }
 

@@ -7,10 +7,14 @@ import Testing
 
 /// Row groups that cannot have matching rows are not read; which rows match does not change.
 @Suite struct RowGroupTests {
-  private let rows = (0..<400).map { (index: Int) -> Row in
-    let x: Double? = index % 50 == 0 ? .nan : index % 7 == 0 ? nil : Double(index % 100)
-    let name: String? = index % 3 == 0 ? nil : "name \(index)"
-    return Row(id: Int64(index * 2), ts: Int64(index) * day, x: x, name: name)
+  private let rows = Self.rows(400)
+
+  private static func rows(_ count: Int) -> [Row] {
+    (0..<count).map { index in
+      let x: Double? = index % 50 == 0 ? .nan : index % 7 == 0 ? nil : Double(index % 100)
+      let name: String? = index % 3 == 0 ? nil : "name \(index)"
+      return Row(id: Int64(index * 2), ts: Int64(index) * day, x: x, name: name)
+    }
   }
 
   private func table(_ warehouse: Warehouse, _ properties: [String: String] = [:]) throws -> Table {
@@ -58,15 +62,51 @@ import Testing
     #expect(try skipped(other, .comparison("name", .equal, .string("name 150 or so"))) == 4)
   }
 
-  @Test func whichRowsMatchIsTheSameWithAndWithoutSkipping() throws {
+  /// One row group, with pages of the 1,024 rows that are encoded at a time.
+  private static let pages = [
+    "write.parquet.row-group-limit": "100000", "write.parquet.page-size-bytes": "300",
+    "write.parquet.bloom-filter-enabled.column.id": "false",
+  ]
+
+  private func skippedRows(_ table: Table, _ filter: FilterExpression) throws -> Int64 {
+    var scan = table.newScan()
+    scan.filter = filter
+    return try scan.planFiles().tasks.reduce(0) { try $0 + scan.batches($1).skippedRowCount }
+  }
+
+  @Test func thePageIndexLeavesOutPages() throws {
     let warehouse = try Warehouse()
-    let table = try table(warehouse)
+    let table = try warehouse.table(properties: Self.pages).writing(Self.rows(6000))
+    #expect(try skipped(table, .comparison("id", .less, .long(100))) == 0)
+    #expect(try skippedRows(table, .comparison("id", .less, .long(100))) == 6000 - 1024)
+    #expect(try skippedRows(table, .comparison("id", .greaterOrEqual, .long(0))) == 0)
+    let last = 6000 - 5 * 1024
+    let ends: FilterExpression = .isIn("id", [.long(0), .long(11_998)])
+    #expect(try skippedRows(table, ends) == Int64(6000 - 1024 - last))
+    let either: FilterExpression = .or([
+      .comparison("id", .equal, .long(0)), .comparison("ts", .equal, .timestamptz(5999 * day)),
+    ])
+    #expect(try skippedRows(table, either) == Int64(6000 - 1024 - last))
+    let both: FilterExpression = .and([
+      .comparison("id", .less, .long(100)), .comparison("ts", .greater, .timestamptz(3000 * day)),
+    ])
+    #expect(try skippedRows(table, both) == 6000)
+    #expect(try skippedRows(table, .comparison("x", .greater, .double(1000))) == 0, "NaN")
+  }
+
+  @Test(arguments: [[:], pages])
+  func whichRowsMatchIsTheSameWithAndWithoutSkipping(properties: [String: String]) throws {
+    let warehouse = try Warehouse()
+    let rows = Self.rows(properties.isEmpty ? 400 : 6000)
+    let table =
+      properties.isEmpty
+      ? try table(warehouse) : try warehouse.table(properties: properties).writing(rows)
     let compared: [FilterExpression.Comparison] = [
       .less, .lessOrEqual, .equal, .notEqual, .greaterOrEqual, .greater,
     ]
     var random = SeededGenerator(seed: 4)
     for round in 0..<60 {
-      let id = Int64.random(in: -10...810, using: &random)
+      let id = Int64.random(in: -10...Int64(rows.count * 2 + 10), using: &random)
       let number = Double.random(in: -10...110, using: &random).rounded()
       let first = compared[round % 6]
       let second = compared[(round / 6) % 6]
@@ -102,6 +142,30 @@ import Testing
       let found = try scan.rows()
       #expect(found.map(\.id) == expected.map(\.id), "round \(round)")
     }
+  }
+
+  @Test func deletesMeetTheirRowsWhateverPagesAreLeftOut() throws {
+    let warehouse = try Warehouse()
+    var properties = Self.pages
+    properties["write.delete.mode"] = "merge-on-read"
+    let table = try warehouse.table(properties: properties).writing(Self.rows(6000))
+    let gone: [Literal] = [.long(2), .long(5000), .long(11_910)]
+    let deleted = try table.deleteRows(where: .isIn("id", gone)).table
+    var scan = deleted.newScan()
+    scan.columns = ["_pos", "id"]
+    scan.filter = .or([
+      .comparison("id", .greaterOrEqual, .long(11_900)), .comparison("id", .less, .long(5)),
+    ])
+    var positions: [Int64] = []
+    for task in try scan.planFiles().tasks {
+      let file = try scan.batches(task)
+      #expect(file.skippedRowCount > 3000)
+      while let batch = try file.next() {
+        positions += batch.columns[0].int64s
+        #expect(batch.columns[1].int64s == batch.columns[0].int64s.map { $0 * 2 })
+      }
+    }
+    #expect(positions == [0, 2] + (5950..<6000).filter { $0 != 5955 })
   }
 
   @Test func positionsAreThoseOfTheFileWhateverIsLeftOut() throws {

@@ -179,14 +179,48 @@ bool CArrowParquetReaderMayContain(CArrowParquetReader* reader, int32_t rowGroup
 bool CArrowParquetReaderMetadata(CArrowParquetReader* reader, const char* key, const char** out,
                                  int64_t* outLength, CArrowStatus* status);
 
-/* The rows of these row groups, these top-level fields in this order, as validated batches. */
 /* The bytes that the footer was parsed from; valid until the next call and while the reader is there. */
 bool CArrowParquetReaderFooter(CArrowParquetReader* reader, const void** out, int64_t* outOffset,
                                int64_t* outLength, CArrowStatus* status);
+/* The rows of these row groups, these top-level fields in this order, as validated batches. */
 bool CArrowParquetReaderScan(CArrowParquetReader* reader, const int32_t* fields,
                              int32_t fieldCount, const int32_t* rowGroups, int32_t rowGroupCount,
                              int64_t batchRows, struct ArrowArrayStream* out,
                              CArrowStatus* status);
+
+/* A data page of a column chunk, as the page index describes it. */
+typedef struct CArrowPage {
+  int64_t firstRow; /* within the row group */
+  int64_t nullCount; /* -1 when unknown */
+  bool hasOnlyNulls;
+  bool hasBounds;
+  const void* minimum; /* as in CArrowColumnChunk, never exact */
+  int64_t minimumLength;
+  const void* maximum;
+  int64_t maximumLength;
+} CArrowPage;
+
+/* How many pages a column chunk has; 0 where no page index tells, or one that cannot be right. */
+bool CArrowParquetReaderPageCount(CArrowParquetReader* reader, int32_t rowGroup, int32_t leaf,
+                                  int32_t* out, CArrowStatus* status);
+/* A page of the column chunk last asked for the count of its pages. */
+bool CArrowParquetReaderPage(CArrowParquetReader* reader, int32_t index, CArrowPage* out,
+                             CArrowStatus* status);
+
+/* Some rows of a row group, which has as many. */
+typedef struct CArrowRowRange {
+  int32_t rowGroup;
+  int64_t firstRow;
+  int64_t rowCount;
+} CArrowRowRange;
+
+/* The rows of these ranges, which ascend; pages without any of them are neither decompressed nor decoded.
+   `*isPossible` is false, and nothing has happened, where a field is nested or has to be converted, or a
+   page index is missing. */
+bool CArrowParquetReaderScanRows(CArrowParquetReader* reader, const int32_t* fields,
+                                 int32_t fieldCount, const CArrowRowRange* ranges,
+                                 int32_t rangeCount, int64_t batchRows, bool* isPossible,
+                                 struct ArrowArrayStream* out, CArrowStatus* status);
 
 /* ---- Parquet: the rows of many small files ---- */
 

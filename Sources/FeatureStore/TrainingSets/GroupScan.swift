@@ -175,7 +175,7 @@ struct GroupScan: Sendable {
         let unit = units[index]
         let skipping = shared.withLock { $0.skip(unit.eventTimes, unit.unit, findsReasons) }
         guard skipping == .no else { return }
-        let skippedBefore = reader.rows.skippedRowGroupCount
+        let skippedBefore = reader.rows.skippedRowCount
         var firstRow = 0
         try reader.rows.read(unit.unit) { batch in
           let keys = decisive.batch(batch.columns)
@@ -186,7 +186,7 @@ struct GroupScan: Sendable {
           }
           firstRow += batch.rowCount
         }
-        let hasSkipped = reader.rows.skippedRowGroupCount > skippedBefore
+        let hasSkipped = reader.rows.skippedRowCount > skippedBefore
         shared.withLock { state in
           state.doneBytes += unit.unit.sizeBytes
           if hasSkipped { state.hidesReasons = true }

@@ -32,7 +32,7 @@ public struct ParquetReaderOptions: Hashable, Sendable {
   public let leaves: [SchemaLeaf]
   private let source: FileSource
   private let handle: OpaquePointer
-  /// Where the bloom filters are, of which nothing has been believed yet.
+  /// Where bloom filters and page index are, of which nothing has been believed yet.
   private var uncheckedIndex: Range<Int64>?
 
   public init(
@@ -106,7 +106,32 @@ public struct ParquetReaderOptions: Hashable, Sendable {
     return answer
   }
 
-  /// Throws when bloom filters are not as they were written, as far as the footer tells. Once a file.
+  /// The pages of a leaf column in one row group, by the page index. Empty where there is none, or one that
+  /// cannot be right, and for columns in lists.
+  public func pages(rowGroup: Int, leaf: Int) throws(FileFormatError) -> [ParquetPage] {
+    guard rowGroups.indices.contains(rowGroup), leaves.indices.contains(leaf) else {
+      throw invalid("no column chunk \(rowGroup), \(leaf)")
+    }
+    var count: Int32 = 0
+    try callArrow(path: path, failure: source.failure) {
+      unsafe CArrowParquetReaderPageCount(handle, Int32(rowGroup), Int32(leaf), &count, &$0)
+    }
+    if count > 0 { try checkIndex() }
+    var pages: [ParquetPage] = []
+    var end = rowGroups[rowGroup].rowCount
+    for index in (0..<count).reversed() {
+      var page = unsafe CArrowPage()
+      try callArrow(path: path, failure: nil) {
+        unsafe CArrowParquetReaderPage(handle, index, &page, &$0)
+      }
+      pages.append(unsafe ParquetPage(page, end: end))
+      unsafe end = page.firstRow
+    }
+    return pages.reversed()
+  }
+
+  /// Throws when bloom filters or page index are not as they were written, as far as the footer tells. Once a
+  /// file.
   private func checkIndex() throws(FileFormatError) {
     guard let range = uncheckedIndex, let digits = try metadata(ParquetChecksum.indexKey) else {
       return
@@ -114,7 +139,8 @@ public struct ParquetReaderOptions: Hashable, Sendable {
     do {
       guard try ParquetChecksum.isWhole(index: range, of: source.file, digits: digits) else {
         throw FileFormatError(
-          .malformed, path: path, message: "the bloom filters are not as they were written")
+          .malformed, path: path,
+          message: "bloom filters or page index are not as they were written")
       }
     } catch let error as StorageError {
       throw FileFormatError(error, path: path)
@@ -148,31 +174,69 @@ public struct ParquetReaderOptions: Hashable, Sendable {
   ) throws(FileFormatError) -> RecordBatchStream {
     let columns = columns ?? Array(schema.fields.indices)
     let groups = rowGroups ?? Array(self.rowGroups.indices)
-    guard Set(columns).count == columns.count, columns.allSatisfy(schema.fields.indices.contains)
-    else { throw invalid("no such choice of columns: \(columns)") }
     guard groups.allSatisfy(self.rowGroups.indices.contains) else {
       throw invalid("no such row groups: \(groups)")
     }
-    if let batchRows, batchRows < 1 { throw invalid("a batch has at least one row") }
-    var rows: Int
-    if let batchRows {
-      rows = batchRows
-    } else {
-      rows = try standardBatchRows(columns: columns, rowGroups: groups)
-    }
-    // The decoder reserves memory for a whole batch: of small files that would be most of the cost.
     let available = groups.reduce(Int64(0)) { $0 + self.rowGroups[$1].rowCount }
-    rows = Int(max(1, min(Int64(rows), available)))
+    let rows = try rowsOfBatch(batchRows, columns, firstRowGroup: groups.first, available)
     let fields = columns.map { Int32($0) }
     let groupNumbers = groups.map { Int32($0) }
     var stream = unsafe ArrowArrayStream()
     try callArrow(path: path, failure: source.failure) {
       unsafe CArrowParquetReaderScan(
-        handle, fields, Int32(fields.count), groupNumbers, Int32(groupNumbers.count), Int64(rows),
+        handle, fields, Int32(fields.count), groupNumbers, Int32(groupNumbers.count), rows,
         &stream, &$0)
     }
     return try unsafe RecordBatchStream(
       stream, source: source, path: path, schema: Schema(columns.map { schema.fields[$0] }))
+  }
+
+  /// The rows of these ranges, in the order of the file; pages that have none of them are neither decompressed
+  /// nor decoded. No batch has rows of two row groups.
+  ///
+  /// - Parameters:
+  ///   - columns: as above.
+  ///   - rows: ascending, apart from each other.
+  /// - Returns: nil where that cannot be done: a column is nested or has to be converted, or pages are not known.
+  public func batches(
+    columns: [Int], rows ranges: [ParquetRowRange], batchRows: Int? = nil
+  ) throws(FileFormatError) -> RecordBatchStream? {
+    guard ranges.allSatisfy({ rowGroups.indices.contains($0.rowGroup) }) else {
+      throw invalid("no such row groups")
+    }
+    let available = ranges.reduce(Int64(0)) { $0.addingReportingOverflow(Int64($1.rows.count)).0 }
+    let rows = try rowsOfBatch(batchRows, columns, firstRowGroup: ranges.first?.rowGroup, available)
+    let fields = columns.map { Int32($0) }
+    let cRanges = ranges.map {
+      CArrowRowRange(
+        rowGroup: Int32($0.rowGroup), firstRow: $0.rows.lowerBound, rowCount: Int64($0.rows.count))
+    }
+    try checkIndex()
+    var isPossible = false
+    var stream = unsafe ArrowArrayStream()
+    try callArrow(path: path, failure: source.failure) {
+      unsafe CArrowParquetReaderScanRows(
+        handle, fields, Int32(fields.count), cRanges, Int32(cRanges.count), rows, &isPossible,
+        &stream, &$0)
+    }
+    guard isPossible else { return nil }
+    return try unsafe RecordBatchStream(
+      stream, source: source, path: path, schema: Schema(columns.map { schema.fields[$0] }))
+  }
+
+  /// How many rows a batch has: what was asked for, else what makes about 16 MiB; never more than there are, for
+  /// the decoder reserves memory for a whole batch, which of small files would be most of the cost.
+  private func rowsOfBatch(
+    _ wanted: Int?, _ columns: [Int], firstRowGroup: Int?, _ available: Int64
+  ) throws(FileFormatError) -> Int64 {
+    guard Set(columns).count == columns.count, columns.allSatisfy(schema.fields.indices.contains)
+    else { throw invalid("no such choice of columns: \(columns)") }
+    if let wanted, wanted < 1 { throw invalid("a batch has at least one row") }
+    guard let wanted else {
+      let rows = try standardBatchRows(columns: columns, firstRowGroup: firstRowGroup)
+      return max(1, min(Int64(rows), available))
+    }
+    return max(1, min(Int64(wanted), available))
   }
 
   /// The rows of the fields with these ids, in this order.
@@ -188,9 +252,11 @@ public struct ParquetReaderOptions: Hashable, Sendable {
   }
 
   /// So many rows that a batch takes about 16 MiB, going by the first row group.
-  private func standardBatchRows(columns: [Int], rowGroups: [Int]) throws(FileFormatError) -> Int {
-    guard let first = rowGroups.first, self.rowGroups[first].rowCount > 0 else { return 65_536 }
-    let rows = self.rowGroups[first].rowCount
+  private func standardBatchRows(
+    columns: [Int], firstRowGroup: Int?
+  ) throws(FileFormatError) -> Int {
+    guard let first = firstRowGroup, rowGroups[first].rowCount > 0 else { return 65_536 }
+    let rows = rowGroups[first].rowCount
     var rowBytes: Int64 = 1
     let wanted = Set(columns)
     for (index, leaf) in leaves.enumerated() where wanted.contains(leaf.topLevelIndex) {

@@ -76,6 +76,40 @@ public struct ParquetColumnChunk: Hashable, Sendable {
   }
 }
 
+/// A data page of a leaf column, as the page index describes it.
+public struct ParquetPage: Hashable, Sendable {
+  /// Positions in the row group.
+  public var rows: Range<Int64>
+  public var nullCount: Int64?
+  public var hasOnlyNulls: Bool
+  /// Bounds that may not occur.
+  public var bounds: ParquetBounds?
+
+  init(_ page: CArrowPage, end: Int64) {
+    rows = unsafe page.firstRow..<end
+    nullCount = unsafe page.nullCount >= 0 ? page.nullCount : nil
+    hasOnlyNulls = unsafe page.hasOnlyNulls
+    if unsafe page.hasBounds {
+      bounds = unsafe ParquetBounds(
+        minimum: Array(UnsafeRawBufferPointer(start: page.minimum, count: Int(page.minimumLength))),
+        maximum: Array(UnsafeRawBufferPointer(start: page.maximum, count: Int(page.maximumLength))),
+        isMinimumExact: false, isMaximumExact: false)
+    }
+  }
+}
+
+/// Some rows of a row group.
+public struct ParquetRowRange: Hashable, Sendable {
+  public var rowGroup: Int
+  /// Positions in the row group.
+  public var rows: Range<Int64>
+
+  public init(rowGroup: Int, rows: Range<Int64>) {
+    self.rowGroup = rowGroup
+    self.rows = rows
+  }
+}
+
 /// The figures of one row group.
 public struct ParquetRowGroup: Hashable, Sendable {
   public var rowCount: Int64

@@ -10,6 +10,8 @@ public final class FileScan {
   public let schema: Schema
   /// Row groups that are not read because their statistics or bloom filters say that no row matches.
   public let skippedRowGroupCount: Int
+  /// Rows that are not read: of those row groups, and of pages of which the page index says so.
+  public let skippedRowCount: Int64
   private let task: FileScanTask
   private let wanted: [NestedField]
   private let projection: ColumnProjection
@@ -58,13 +60,17 @@ public final class FileScan {
         fields, file: columns,
         constants: FileScan.constants(file, scan.table.metadata.partitionSpec(id: file.specID)))
       let all = part.rowGroups(of: reader.rowGroups.count)
-      let groups = try RowGroupFilter(expression, file: columns).matching(reader, among: all)
-      stream = try reader.batches(columns: projection.fileColumns, rowGroups: groups)
+      let rowGroups = RowGroupFilter(expression, file: columns)
+      let groups = try rowGroups.matching(reader, among: all)
+      let chosen: [ParquetRowRange]
+      (stream, chosen) = try FileScan.open(reader, projection.fileColumns, groups, rowGroups)
       skippedRowGroupCount = all.count - groups.count
+      skippedRowCount =
+        all.reduce(0) { $0 + reader.rowGroups[$1].rowCount } - FileScan.rowCount(chosen)
       positions = RowPositions(
-        groups.map { group in
-          let start = reader.rowGroups[group].firstRow
-          return start..<(start + reader.rowGroups[group].rowCount)
+        chosen.map { range in
+          let start = reader.rowGroups[range.rowGroup].firstRow
+          return (start + range.rows.lowerBound)..<(start + range.rows.upperBound)
         })
     } catch let error as FileFormatError {
       throw IcebergError(error)
@@ -73,6 +79,35 @@ public final class FileScan {
     } catch {
       throw IcebergError(.inputOutput, "\(error)")
     }
+  }
+
+  /// Begins to read row groups: of their pages those that may have matching rows, where that leaves out an eighth
+  /// of the rows or more, and all where not.
+  ///
+  /// - Returns: with the batches the rows that they have.
+  private static func open(
+    _ reader: ParquetReader, _ columns: [Int], _ groups: [Int], _ filter: RowGroupFilter
+  ) throws(FileFormatError) -> (RecordBatchStream, [ParquetRowRange]) {
+    let all = groups.map {
+      ParquetRowRange(rowGroup: $0, rows: 0..<reader.rowGroups[$0].rowCount)
+    }
+    var chosen: [ParquetRowRange] = []
+    for group in groups {
+      for rows in try filter.matchingRows(reader, in: group).ranges {
+        chosen.append(ParquetRowRange(rowGroup: group, rows: rows))
+      }
+    }
+    let (wanted, available) = (rowCount(chosen), rowCount(all))
+    if wanted < available - available / 8,
+      let stream = try reader.batches(columns: columns, rows: chosen)
+    {
+      return (stream, chosen)
+    }
+    return (try reader.batches(columns: columns, rowGroups: groups), all)
+  }
+
+  private static func rowCount(_ ranges: [ParquetRowRange]) -> Int64 {
+    ranges.reduce(0) { $0 + Int64($1.rows.count) }
   }
 
   /// What has to be read: the wanted columns, and behind them those that only the filter or the

@@ -2,7 +2,7 @@ import Columnar
 import FileFormats
 
 /// Chooses the row groups of a file that may have matching rows, by the statistics of its footer and
-/// by bloom filters.
+/// by bloom filters, and in them the rows of the pages that may, by the page index.
 ///
 /// What a file does not know is never skipped, and a column that it lacks may have a default.
 struct RowGroupFilter {
@@ -37,12 +37,54 @@ struct RowGroupFilter {
     return groups
   }
 
+  /// The rows of a row group that may match: those of pages that may in all columns of the filter.
+  func matchingRows(
+    _ reader: ParquetReader, in group: Int
+  ) throws(FileFormatError) -> RowRanges {
+    try matchingRows(expression, reader, group)
+  }
+
+  private func matchingRows(
+    _ expression: BoundExpression, _ reader: ParquetReader, _ group: Int
+  ) throws(FileFormatError) -> RowRanges {
+    let all = RowRanges([0..<reader.rowGroups[group].rowCount])
+    switch expression {
+    case .constant(let isTrue): return isTrue ? all : RowRanges([])
+    case .and(let operands):
+      var rows = all
+      for operand in operands where !rows.isEmpty {
+        rows = rows.intersection(try matchingRows(operand, reader, group))
+      }
+      return rows
+    case .or(let operands):
+      var rows = RowRanges([])
+      for operand in operands where rows != all {
+        rows = rows.union(try matchingRows(operand, reader, group))
+      }
+      return rows
+    case .predicate(let predicate):
+      guard let leaf = leaf(of: predicate) else { return all }
+      let pages = try reader.pages(rowGroup: group, leaf: leaf)
+      guard !pages.isEmpty else { return all }
+      let type = leaves[leaf].field.type
+      let wanted = predicate.field.type
+      return RowRanges(
+        pages.filter { ValueSummary($0, type, wanted).mayMatch(predicate.test) }.map(\.rows))
+    }
+  }
+
+  /// The column of a condition; nil where the file does not have it, or has it in lists.
+  private func leaf(of predicate: BoundPredicate) -> Int? {
+    guard let index = leaves.firstIndex(where: { $0.field.fieldID == predicate.field.id }),
+      !leaves[index].isRepeated
+    else { return nil }
+    return index
+  }
+
   private func mayMatch(
     _ predicate: BoundPredicate, _ reader: ParquetReader, _ group: Int
   ) throws(FileFormatError) -> Bool {
-    guard let index = leaves.firstIndex(where: { $0.field.fieldID == predicate.field.id }),
-      !leaves[index].isRepeated
-    else { return true }
+    guard let index = leaf(of: predicate) else { return true }
     let type = leaves[index].field.type
     let chunk = try reader.columnChunk(rowGroup: group, leaf: index)
     guard ValueSummary(chunk, type, predicate.field.type).mayMatch(predicate.test) else {
@@ -79,13 +121,28 @@ extension ValueSummary {
   ///   - type: of the file's column.
   ///   - wanted: of the table's column, to which the bounds are promoted.
   init(_ chunk: ParquetColumnChunk, _ type: DataType, _ wanted: IcebergType) {
-    if let nulls = chunk.nullCount, nulls >= 0, chunk.valueCount >= 0 {
+    self.init(
+      values: chunk.valueCount, nulls: chunk.nullCount, bounds: chunk.bounds, type, wanted)
+  }
+
+  /// A column of the rows of a page, likewise.
+  init(_ page: ParquetPage, _ type: DataType, _ wanted: IcebergType) {
+    let rows = Int64(page.rows.count)
+    self.init(
+      values: rows, nulls: page.hasOnlyNulls ? rows : page.nullCount, bounds: page.bounds, type,
+      wanted)
+  }
+
+  private init(
+    values: Int64, nulls: Int64?, bounds: ParquetBounds?, _ type: DataType, _ wanted: IcebergType
+  ) {
+    if let nulls, nulls >= 0, values >= 0 {
       mayHaveNull = nulls > 0
-      mayHaveValue = nulls < chunk.valueCount
+      mayHaveValue = nulls < values
     }
     // Statistics know no NaN.
     mayHaveNaN = (wanted == .float || wanted == .double) && mayHaveValue
-    guard let bounds = chunk.bounds else { return }
+    guard let bounds else { return }
     lower = Literal(plain: bounds.minimum, type, wanted)
     upper = Literal(plain: bounds.maximum, type, wanted)
     if lower?.isNaN ?? false || upper?.isNaN ?? false { (lower, upper) = (nil, nil) }

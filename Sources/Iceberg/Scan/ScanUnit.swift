@@ -71,8 +71,8 @@ extension TableScan {
 public final class ScanUnitReader {
   private let scan: TableScan
   private var coalescer: CoalescingParquetReader?
-  /// Whether row groups were left out by the filter so far.
-  public private(set) var skippedRowGroupCount = 0
+  /// How many rows were left out by the filter so far, for their row group or page can have none that match.
+  public private(set) var skippedRowCount: Int64 = 0
 
   public init(_ scan: TableScan) { self.scan = scan }
 
@@ -139,7 +139,7 @@ public final class ScanUnitReader {
     _ task: FileScanTask, _ part: FileScan.Part, _ body: (RecordBatch) throws -> Void
   ) throws -> Int64 {
     let rows = try FileScan(task, scan, part: part)
-    skippedRowGroupCount += rows.skippedRowGroupCount
+    skippedRowCount += rows.skippedRowCount
     var count: Int64 = 0
     while let batch = try rows.next() {
       count += Int64(batch.rowCount)

@@ -1,0 +1,50 @@
+// What a reader of a Parquet file has.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <arrow/buffer.h>
+#include <arrow/io/interfaces.h>
+#include <arrow/type.h>
+#include <parquet/arrow/reader.h>
+#include <parquet/page_index.h>
+
+#include "Guard.h"
+#include "ParquetFooter.h"
+
+namespace carrow {
+
+// Everything a scan needs; shared by the handle and its scans, so either may go first.
+struct ReaderState {
+  explicit ReaderState(int64_t memoryLimit) : pool(memoryLimit) {}
+
+  PoolReference pool;
+  std::shared_ptr<arrow::io::RandomAccessFile> file;
+  int64_t sizeBytes = 0;
+  std::unique_ptr<parquet::arrow::FileReader> reader;
+  std::shared_ptr<parquet::FileMetaData> metadata;
+  std::shared_ptr<arrow::Schema> schema;
+};
+
+// Where the data pages of a column chunk begin, in rows of the row group.
+using PageStarts = std::vector<int64_t>;
+
+// The page index of one column chunk.
+struct ChunkIndex {
+  PageStarts starts;
+  // Null where bounds and counts are not known, or not to be believed.
+  std::shared_ptr<parquet::ColumnIndex> pages;
+  bool hasBounds = false;
+};
+
+}  // namespace carrow
+
+struct CArrowParquetReader {
+  std::shared_ptr<carrow::ReaderState> state;
+  carrow::Bounds bounds;
+  std::string text;
+  std::shared_ptr<arrow::Buffer> footer;
+  carrow::ChunkIndex index;
+};

@@ -1,0 +1,26 @@
+// Columns without nesting whose values need no conversion: read by Parquet's own column readers, which can pass
+// over rows and go on from one row group or file to the next.
+#pragma once
+
+#include <memory>
+
+#include <arrow/array.h>
+#include <arrow/type.h>
+#include <parquet/column_reader.h>
+#include <parquet/schema.h>
+
+namespace carrow {
+
+// Whether the values of a leaf column are those of the field, without a conversion.
+bool IsPlain(const parquet::ColumnDescriptor& leaf, const arrow::Field& field);
+
+// A reader of a leaf column that is plain.
+std::shared_ptr<parquet::internal::RecordReader> PlainColumnReader(
+    const parquet::ColumnDescriptor* leaf, const arrow::Field& field, arrow::MemoryPool* pool);
+
+// All values read since the last call.
+arrow::Result<std::shared_ptr<arrow::Array>> TakeValues(
+    parquet::internal::RecordReader& reader, const std::shared_ptr<arrow::DataType>& type,
+    arrow::MemoryPool* pool);
+
+}  // namespace carrow
