@@ -94,6 +94,21 @@ import Testing
     #expect(try skippedRows(table, .comparison("x", .greater, .double(1000))) == 0, "NaN")
   }
 
+  @Test func pagesOfNullsAreFound() throws {
+    let warehouse = try Warehouse()
+    let rows = (0..<6000).map { (index: Int) in
+      Row(id: Int64(index), ts: 0, x: index < 3000 ? nil : 1, name: nil)
+    }
+    let table = try warehouse.table(properties: Self.pages).writing(rows)
+    #expect(try skippedRows(table, .isNull("x")) == 3 * 1024)
+    #expect(try skippedRows(table, .not(.isNull("x"))) == 2 * 1024)
+    var scan = table.newScan()
+    scan.filter = .isNull("x")
+    #expect(try scan.rows().count == 3000)
+    scan.filter = .isNull("name")
+    #expect(try scan.rows().count == 6000)
+  }
+
   @Test(arguments: [[:], pages])
   func whichRowsMatchIsTheSameWithAndWithoutSkipping(properties: [String: String]) throws {
     let warehouse = try Warehouse()

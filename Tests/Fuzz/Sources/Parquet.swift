@@ -17,6 +17,7 @@ func fuzzParquet(_ bytes: [UInt8]) {
       }
     }
     _ = try reader.metadata("fstore.file-name")
+    try readSomeRows(reader)
     let batches = try reader.batches(batchRows: 1000)
     var rows: Int64 = 0
     while let batch = try batches.next(), rows < 100_000 {
@@ -28,6 +29,28 @@ func fuzzParquet(_ bytes: [UInt8]) {
       }
     }
   } catch {}
+}
+
+/// The middle of each row group, column by column, by the pages that the file says it has.
+private func readSomeRows(_ reader: ParquetReader) throws {
+  let ranges = reader.rowGroups.enumerated().prefix(8).map { group, rowGroup in
+    let (start, end) = (rowGroup.rowCount / 4, min(rowGroup.rowCount, rowGroup.rowCount / 4 + 5000))
+    return ParquetRowRange(rowGroup: group, rows: start..<end)
+  }
+  let wanted = ranges.reduce(0) { $0 + $1.rows.count }
+  for (index, leaf) in reader.leaves.enumerated().prefix(16) {
+    for range in ranges {
+      let pages = try reader.pages(rowGroup: range.rowGroup, leaf: index)
+      let rowCount = reader.rowGroups[range.rowGroup].rowCount
+      require(pages.isEmpty || pages.last?.rows.upperBound == rowCount, "pages cover the rows")
+    }
+    guard let batches = try reader.batches(columns: [leaf.topLevelIndex], rows: ranges) else {
+      continue
+    }
+    var rows = 0
+    while let batch = try batches.next() { rows += batch.rowCount }
+    require(rows == wanted, "\(rows) rows of \(wanted)")
+  }
 }
 
 /// The fuzzer's bytes as a file.
