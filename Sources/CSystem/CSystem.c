@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -108,3 +109,10 @@ uint32_t csystem_crc32c(uint32_t crc, const void *bytes, uint64_t count) {
 const char *csystem_error_message(int number) { return strerrordesc_np(number); }
 
 int csystem_name_thread(const char *name) { return pthread_setname_np(pthread_self(), name); }
+
+int csystem_processor_count(void) {
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
+  long online = sysconf(_SC_NPROCESSORS_ONLN);
+  return online > 0 ? (int)online : 1;
+}

@@ -38,6 +38,10 @@ const char *csystem_error_message(int number);
 /// Names the calling thread; the kernel takes at most 15 bytes. Returns 0, or the errno.
 int csystem_name_thread(const char *name);
 
+/// How many processors the kernel lets this process run on, which a container or taskset may have
+/// narrowed (sched_getaffinity); those that are online where it does not say. At least 1.
+int csystem_processor_count(void);
+
 /// Brings so many cache lines from an address on nearer to the processor, at some time; never fails.
 static inline void csystem_prefetch(const void *start, uint32_t lines) {
   for (uint32_t line = 0; line < lines; line++)
