@@ -163,7 +163,8 @@ bench-online: setup
 	swift build -c release --package-path Benchmarks --product online-benchmark $(SWIFT_FLAGS)
 	Benchmarks/.build/release/online-benchmark --directory Benchmarks/.build/online-benchmark $(BENCH_FLAGS)
 
-# Training sets beside DuckDB and Polars; BENCH_FLAGS="--scale 1" for 20 million rows.
+# Training sets beside DuckDB, Polars and Feast; BENCH_FLAGS="--scale 1" for 20 million rows, "--cases A8 growth" for
+# less, "--without-feast".
 bench-pit: release
 	Benchmarks/pit/run $(BENCH_FLAGS)
 

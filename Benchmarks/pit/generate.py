@@ -1,4 +1,7 @@
-"""Feature tables and spines with fixed seeds, and a store of fstore's over them: generate.py DIRECTORY SCALE
+"""Feature tables and spines with fixed seeds, and a store of fstore's over them: generate.py DIRECTORY KIND SCALE
+
+KIND is "layouts" (20 million rows times SCALE in several layouts), "small" (a million rows, whatever the scale: what
+Feast is measured with) or "growth" (tables of 20, 40 and 80 million rows times SCALE).
 
 Rows: entity, event_time, ten features (f1-f6 double with 5 % nulls, i1, i2 long, s1 text of 50 values, b1
 boolean) and the columns that fstore keeps beside them (write_time, is_deleted, lsn). Entities are mildly skewed,
@@ -106,11 +109,18 @@ def spine(path, rows, entities, seed, first=0.0, only=None, text=False):
     pyarrow.parquet.write_table(pyarrow.table(columns), path, compression="zstd")
 
 
-def make(work, scale):
-    rows, entities, labels = int(20e6 * scale), int(1e6 * scale), int(2e6 * scale)
-    print(f"generating {rows:,} rows in several layouts", file=sys.stderr, flush=True)
-    tables, spines = work / "tables", work / "spines"
-    spines.mkdir(parents=True)
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def sizes(scale):
+    """Rows of the table, entities, labels."""
+    return int(20e6 * scale), int(1e6 * scale), int(2e6 * scale)
+
+
+def make_layouts(work, tables, spines, scale):
+    rows, entities, labels = sizes(scale)
+    say(f"generating {rows:,} rows in several layouts")
     arrival = table(rows, entities, seed=1)
     paths = {"arrival": write(arrival, tables / "arrival", -(-rows // 13)),
              "small": write(arrival, tables / "small", 10_000)}
@@ -132,6 +142,28 @@ def make(work, scale):
     make_store(work / "store", groups, paths)
 
 
+def make_small(work, tables, spines, _):
+    say("generating the small case: 1,000,000 rows, 100,000 labels")
+    rows = table(1_000_000, 50_000, seed=1).sort_by([("entity", "ascending"), ("event_time", "ascending")])
+    paths = {"small": write(rows, tables / "small", rows.num_rows)}
+    spine(spines / "small.parquet", 100_000, 50_000, 2)
+    make_store(work / "store", {"small": ("small", None)}, paths)
+
+
+def make_growth(work, tables, spines, scale):
+    """Every row, every second and every fourth of one table, so that keys and range of time stay; and spines that
+    grow just so."""
+    rows, entities, labels = sizes(scale)
+    say(f"generating tables of {rows:,}, {2 * rows:,} and {4 * rows:,} rows")
+    whole = table(4 * rows, entities, seed=21)
+    paths = {}
+    for times in (1, 2, 4):
+        chosen = whole if times == 4 else whole.take(pyarrow.array(numpy.arange(0, 4 * rows, 4 // times)))
+        paths[f"rows{times}"] = write(chosen, tables / f"rows{times}", -(-rows // 13))
+        spine(spines / f"labels{times}.parquet", times * labels, entities, 30 + times)
+    make_store(work / "store", {name: (name, None) for name in paths}, paths)
+
+
 def make_store(store, groups, paths):
     from pyiceberg.catalog.sql import SqlCatalog
 
@@ -145,9 +177,15 @@ def make_store(store, groups, paths):
                *(part for name in names for part in ("--feature", f"{name}:{KINDS[name[0]]}")), "--store", store)
     catalog = SqlCatalog("fstore", uri=f"sqlite:///{store}/warehouse/catalog.db", warehouse=f"file://{store}/warehouse")
     for group, (table, _) in groups.items():
-        print(f"adding {len(paths[table])} files to the table of '{group}'", file=sys.stderr, flush=True)
+        say(f"adding {len(paths[table])} files to the table of '{group}'")
         catalog.load_table(("features", group)).add_files(paths[table], check_duplicate_files=False)
 
 
+def make(work, kind, scale):
+    (work / "spines").mkdir(parents=True)
+    makers = {"layouts": make_layouts, "small": make_small, "growth": make_growth}
+    makers[kind](work, work / "tables", work / "spines", scale)
+
+
 if __name__ == "__main__":
-    make(Path(sys.argv[1]), float(sys.argv[2]))
+    make(Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]))
