@@ -98,7 +98,7 @@ def cases(options):
         "A5-three-tables": case("all", table("part1", 1, few), table("part2", 7, few), table("part3", 30, few)),
         "A6-recent": case("recent", table("arrival", 7, group="recent"), peers=selective),
         "A7-sparse": case("sparse", table("sorted"), peers=selective),
-        "A8-feast": case("small", table("small"), peers=("duckdb", "polars", *feast), kind="small"),
+        "A8-small": case("small", table("small"), peers=("duckdb", "polars", *feast), kind="small"),
         "few-arrival": case("few", table("arrival"), peers=selective),
         "few-small-files": case("few", table("small"), peers=selective),
         "growth-one": growth(rows=1, labels=1),
@@ -126,7 +126,8 @@ def ours(data, case, output):
 
 def theirs(data, case, peer, definition, output, figures):
     if peer in FEAST:
-        return run([FEAST_PYTHON, FEAST_PEER, peer.removeprefix("feast-"), definition, output, figures], data, figures)
+        engine = peer.removeprefix("feast-")
+        return run([FEAST_PYTHON, "-W", "ignore", FEAST_PEER, engine, definition, output, figures], data, figures)
     mode, figures = "duckdb" if peer == "expert" else peer, figures if peer == "decode" else None
     return run([sys.executable, PEER, mode, definition, figures or output], data, figures, case.get("one_core"))
 
@@ -184,15 +185,18 @@ def report(name, figures):
             report_feast(f"{name}-{peer}", label, mine, theirs)
     if "decode" in figures:
         decode = figures["decode"]
-        for case, seconds, how in (("decode", decode["wall"], "in a process of its own"),
-                                   ("decode-alone", decode["alone"], "without the start of the process")):
-            print(f"limit {name}-{case} {mine['wall'] / seconds:.2f} (ours {mine['wall']:.2f} s, "
-                  f"Arrow decoding the columns, {how}, {seconds:.2f} s)")
+        limit(f"{name}-decode", mine["wall"], "Arrow's decoding in a process", decode["wall"], "s")
+        limit(f"{name}-decode-alone", mine["wall"], "Arrow's decoding alone", decode["alone"], "s")
+        limit(f"{name}-decode-alone-cpu", mine["cpu"], "Arrow's decoding alone", decode["alone_cpu"], "CPU-s")
     sys.stdout.flush()
 
 
 def ratio(name, ours, label, theirs, unit):
     print(f"ratio {name} {theirs / ours:.2f} (ours {ours:.2f} {unit}, {label} {theirs:.2f} {unit})")
+
+
+def limit(name, ours, label, bound, unit):
+    print(f"limit {name} {ours / bound:.2f} (ours {ours:.2f} {unit}, {label} {bound:.2f} {unit})")
 
 
 def report_feast(name, label, mine, theirs):
