@@ -12,8 +12,18 @@ public final class Notes: Sendable {
   private let isOpen = Lock(true)
 
   public init(_ path: String) {
-    file = open(path, O_WRONLY | O_APPEND | O_CREAT, 0o600)
+    file = open(path, O_RDWR | O_APPEND | O_CREAT, 0o600)
     precondition(file >= 0, "\(path): \(errno)")
+    Self.removeCutLine(file)
+  }
+
+  /// A kill may cut a line at the end of a page: what comes next is not to go on in it.
+  private static func removeCutLine(_ file: Int32) {
+    let size = Int(lseek(file, 0, SEEK_END))
+    var end = size
+    var byte: UInt8 = 0
+    while end > 0, pread(file, &byte, 1, end - 1) == 1, byte != UInt8(ascii: "\n") { end -= 1 }
+    if end < size { precondition(ftruncate(file, end) == 0, "\(errno)") }
   }
 
   /// Adds a line. Never returns once `stop` was called: what a process learns after the power went does
