@@ -109,9 +109,12 @@ public struct PointInTimeJoin: Sendable {
   }
 
   /// Takes in what was found in one batch by candidates for this join's spine and rules.
+  ///
+  /// - Returns: the rows of the batch that win so far, ascending. No others of it can win in the end.
+  @discardableResult
   public mutating func apply(
     _ candidates: JoinCandidates, of batch: Batch, source: Int32, firstRow: Int = 0
-  ) throws(PointInTimeError) {
+  ) throws(PointInTimeError) -> [Int32] {
     let rowCount = batch.eventTimes.count
     guard source >= 0, firstRow >= 0, rowCount < Int(Best.deletedFlag),
       firstRow <= Int(Best.deletedFlag) - rowCount
@@ -124,9 +127,18 @@ public struct PointInTimeJoin: Sendable {
     if expiries.isEmpty, batch.expiresAt.map({ $0.nullCount < $0.count }) ?? false {
       expiries = Array(repeating: .max, count: spine.slotCount)
     }
-    Self.place(
+    let placed = Self.place(
       batch, candidates, from: Best(source: source, rowAndFlag: UInt32(firstRow)), best: &best,
       expiries: &expiries)
+    // What was placed may have lost its place to a later row of the batch.
+    var winning: [Int32] = []
+    winning.reserveCapacity(placed.count)
+    for index in placed {
+      let held = best[Int(candidates.slots[Int(index)])]
+      let row = candidates.rows[Int(index)]
+      if held.row == firstRow + Int(row), !held.isDeleted { winning.append(row) }
+    }
+    return winning
   }
 
   private mutating func noteKnown(_ ids: [Int32], _ eventTimes: Span<Int64>) {
@@ -139,11 +151,14 @@ public struct PointInTimeJoin: Sendable {
 
   private static let blockRows = 256
 
-  /// The loop that is run by one thread at a time: no allocation, no call per row.
+  /// The loop that is run by one thread at a time: no call per row.
+  ///
+  /// - Returns: which candidates took a place.
   private static func place(
     _ batch: Batch, _ candidates: JoinCandidates, from origin: Best, best: inout [Best],
     expiries: inout [Int64]
-  ) {
+  ) -> [Int32] {
+    var placed: [Int32] = []
     let isDeletedColumn = batch.isDeleted.flatMap { $0.hasTrue ? $0 : nil }
     let eventTimes = batch.eventTimes.values(as: Int64.self)
     let numbersColumn = batch.logSequenceNumbers ?? batch.eventTimes
@@ -172,10 +187,12 @@ public struct PointInTimeJoin: Sendable {
           rowAndFlag: (origin.rowAndFlag + UInt32(row)) | (isDeleted ? Best.deletedFlag : 0))
         guard candidate.isNewer(than: slots[slot]) else { continue }
         slots[slot] = candidate
+        placed.append(Int32(truncatingIfNeeded: index))
         if hasExpiries { own[slot] = batch.expiresAt?.time(at: row) ?? .max }
       }
       first = end
     }
+    return placed
   }
 
   @inline(__always) private static func prefetch(

@@ -134,6 +134,92 @@ import Testing
     #expect(texts(try reader.take().columns[0]) == ["5", "null"])
   }
 
+  /// A file of columns with one and the same values each.
+  private func file(_ columns: [(field: Field, value: Int64)], rows: Int = 2) throws -> [UInt8] {
+    try file([
+      RecordBatch(
+        schema: Schema(columns.map(\.field)),
+        columns: columns.map { integers(Array(repeating: $0.value, count: rows)) }, rowCount: rows)
+    ])
+  }
+
+  /// Its columns' places were once taken over from a file that was then left, and the next file was read by them.
+  @Test func aFileThatIsLeftDoesNotChangeHowTheNextOneIsRead() throws {
+    let (a, b, c) = (
+      Field("a", .int64, fieldID: 1), Field("b", .int64, fieldID: 2), Field("c", .int64, fieldID: 3)
+    )
+    let reader = try CoalescingParquetReader(schema: Schema([a, b]))
+    let fine = try file([(a, 1), (b, 2)])
+    #expect(try add(fine, rows: 2, to: reader))
+    #expect(texts(try reader.take().columns[0]) == ["1", "1"])
+    #expect(try !add(try file([(c, 3), (a, 1)]), rows: 2, to: reader))
+    #expect(try add(fine, rows: 2, to: reader))
+    #expect(texts(try reader.take().columns[0]) == ["1", "1"])
+  }
+
+  @Test func filesWithoutIDsAreReadByTheirNames() throws {
+    let field = Field("n", .int64, fieldID: 7)
+    let reader = try CoalescingParquetReader(schema: Schema([field]), names: [7: ["n", "was n"]])
+    let (other, new, old) = (Field("other", .int64), Field("n", .int64), Field("was n", .int64))
+    #expect(try add(try file([(other, 1), (new, 2)]), rows: 2, to: reader))
+    #expect(texts(try reader.take().columns[0]) == ["2", "2"])
+    #expect(try add(try file([(old, 3)]), rows: 2, to: reader))
+    #expect(texts(try reader.take().columns[0]) == ["3", "3"])
+    // Two columns of its names, none, and a name where another column has an id.
+    #expect(try !add(try file([(old, 3), (new, 2)]), rows: 2, to: reader))
+    #expect(try !add(try file([(other, 1)]), rows: 2, to: reader))
+    #expect(
+      try !add(try file([(Field("x", .int64, fieldID: 8), 1), (new, 2)]), rows: 2, to: reader))
+  }
+
+  @Test func aColumnThatAFileLacksIsNullWhereItMayBe() throws {
+    let (a, b) = (Field("a", .int64, fieldID: 1), Field("b", .int64, fieldID: 2))
+    let required = Field("c", .int64, isNullable: false, fieldID: 3)
+    let old = try file([(a, 1)])
+    func isAdded(_ bytes: [UInt8], _ reader: CoalescingParquetReader, _ id: Int32?) throws -> Bool {
+      try reader.add(bytes, path: "/a/file", rowCount: 2, metadata: mark) { $0 == id }
+    }
+    let reader = try CoalescingParquetReader(schema: Schema([a, b]))
+    #expect(try !isAdded(old, reader, nil))
+    #expect(try isAdded(old, reader, 2))
+    #expect(try isAdded(old, reader, 2))
+    // Of the same form, but said to have it.
+    #expect(try !isAdded(old, reader, nil))
+    let batch = try reader.take()
+    #expect(texts(batch.columns[0]) == ["1", "1", "1", "1"])
+    #expect(texts(batch.columns[1]) == ["null", "null", "null", "null"])
+    #expect(try isAdded(try file([(a, 1), (b, 2)]), reader, 2))
+    #expect(texts(try reader.take().columns[1]) == ["2", "2"])
+    let strict = try CoalescingParquetReader(schema: Schema([a, required]))
+    #expect(try !isAdded(old, strict, 3))
+  }
+
+  @Test func deferredColumnsAreThoseOfTheRowsThatWereTakenLast() throws {
+    let (a, b) = (Field("a", .int64, fieldID: 1), Field("b", .int64, fieldID: 2))
+    let reader = try CoalescingParquetReader(schema: Schema([a]), deferred: Schema([b]))
+    for first in [Int64(1), 5, 9] {
+      for value in first..<(first + 2) {
+        #expect(try add(try file([(b, value * 10), (a, value)]), rows: 2, to: reader))
+      }
+      let batch = try reader.take()
+      #expect(batch.schema.fields == [a])
+      #expect(texts(batch.columns[0]) == [first, first, first + 1, first + 1].map { "\($0)" })
+      // Whoever does not ask for them does without.
+      guard first != 5 else { continue }
+      #expect(reader.hasDeferred)
+      let rest = try reader.takeDeferred()
+      #expect(rest.schema.fields == [b])
+      #expect(
+        texts(rest.columns[0]) == [first, first, first + 1, first + 1].map { "\($0 * 10)" })
+      #expect(try reader.takeDeferred().rowCount == 0)
+    }
+    // A file that lacks them is read without.
+    #expect(try add(try file([(a, 1)]), rows: 2, to: reader))
+    #expect(!reader.hasDeferred)
+    #expect(try reader.take().rowCount == 2)
+    #expect(throws: FileFormatError.self) { try reader.takeDeferred() }
+  }
+
   @Test func typesThatNeedAConversionAreNotRead() {
     for field in everyType().schema.fields {
       let isPlain =

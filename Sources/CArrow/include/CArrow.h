@@ -226,22 +226,30 @@ bool CArrowParquetReaderScanRows(CArrowParquetReader* reader, const int32_t* fie
 
 typedef struct CArrowParquetCoalescer CArrowParquetCoalescer;
 
-/* For columns of the schema's field ids and types. */
-bool CArrowParquetCoalescerMake(struct ArrowSchema* schema,
+/* For columns of the schema's field ids and types; those from `firstDeferred` on are decoded when they are taken. */
+bool CArrowParquetCoalescerMake(struct ArrowSchema* schema, int32_t firstDeferred,
                                 const CArrowParquetReadOptions* options,
                                 CArrowParquetCoalescer** out, CArrowStatus* status);
 void CArrowParquetCoalescerFree(CArrowParquetCoalescer* coalescer);
-/* Adds all rows of a file whose bytes these are; they are not kept. `*isAdded` is false, and nothing has
-   happened, when the file does not have that many rows, has another `value` for `key` in its metadata, or
-   does not have the columns flat and in these very types. A failure is of the file, and final. */
+/* What a column may be called in files that have no field ids. */
+bool CArrowParquetCoalescerName(CArrowParquetCoalescer* coalescer, int32_t column,
+                                const char* name, CArrowStatus* status);
+/* Adds all rows of a file whose bytes these are; a copy of them is kept if there are deferred columns. `*isAdded`
+   is false, and nothing has happened, when the file does not have that many rows, has another `value` for `key` in
+   its metadata, or does not have the columns flat and in these very types; those that it lacks are null unless they
+   are needed, which is said of each column. A failure is of the file, and final. */
 bool CArrowParquetCoalescerAdd(CArrowParquetCoalescer* coalescer, const void* bytes,
                                int64_t length, int64_t rowCount, const char* key,
-                               const char* value, bool* isAdded, CArrowStatus* status);
+                               const char* value, const bool* isNeeded, bool* isAdded,
+                               CArrowStatus* status);
+/* Whether the files added last have all deferred columns. */
+bool CArrowParquetCoalescerDefers(CArrowParquetCoalescer* coalescer);
 /* Memory of what was added and not yet released. */
 int64_t CArrowParquetCoalescerHeldBytes(CArrowParquetCoalescer* coalescer);
-/* All rows added since the last call, validated, in their order. */
-bool CArrowParquetCoalescerTake(CArrowParquetCoalescer* coalescer, struct ArrowArray* out,
-                                CArrowStatus* status);
+/* All rows added since the last call, validated, in their order; then, until the next file is added, their deferred
+   columns, once. */
+bool CArrowParquetCoalescerTake(CArrowParquetCoalescer* coalescer, bool isDeferred,
+                                struct ArrowArray* out, CArrowStatus* status);
 
 /* ---- Parquet: writing ---- */
 

@@ -7,8 +7,9 @@ internal import Storage
 /// Extracts the features of one group for a spine.
 ///
 /// Two passes over the group's data files: keys and times of all that may count, for the join to find the rows
-/// that win; then the feature columns of what has winners, of which only those rows are kept. Memory is that of
-/// the spine, of the winners, and of a few batches.
+/// that win; then the feature columns of what has winners, of which only those rows are kept. Of small files, which
+/// cost more to open than to decode, the second is done while they are open for the first. Memory is that of the
+/// spine, of the winners, and of a few batches.
 struct GroupExtraction {
   let group: FeatureGroup
   /// The features wanted, with the names of their columns in the training set.
@@ -28,20 +29,21 @@ struct GroupExtraction {
     let rules = try JoinRules(
       timeToLiveMicroseconds: longestTimeToLive, visibility: options.visibility,
       bounds: options.bounds, offsetMicroseconds: options.dataDelayMicroseconds)
-    let scan = try GroupScan(
-      group, table, version: options.version, spine: spine, rules: rules,
-      nullReasons: options.nullReasons, tail: tail)
-    var report = TrainingSetReport.Group(name: group.name)
-    report.snapshotID = scan.snapshotID
-    var result = try scan.winners(for: spine, &report, progress)
-    precondition(result.rowCount == spine.rowCount, "a training set has its spine's rows")
     let timestamp = DataType.timestamp(isUTC: true)
     var seen: Set<String> = [OfflineTables.writeTime]
     var wanted = [(name: OfflineTables.writeTime, type: timestamp)]
     for reference in references where seen.insert(reference.feature).inserted {
       wanted.append((reference.feature, try type(of: reference)))
     }
-    let values = try scan.values(of: result, wanted)
+    let scan = try GroupScan(
+      group, table, columns: wanted, version: options.version, spine: spine, rules: rules,
+      nullReasons: options.nullReasons, tail: tail)
+    var report = TrainingSetReport.Group(name: group.name)
+    report.snapshotID = scan.snapshotID
+    let (found, kept) = try scan.winners(for: spine, &report, progress)
+    precondition(found.rowCount == spine.rowCount, "a training set has its spine's rows")
+    let values = try scan.values(of: found, kept)
+    var result = found
     let writeTimes =
       values[OfflineTables.writeTime] ?? .nulls(timestamp, count: result.winnerCount)
     report.writtenLaterCount =

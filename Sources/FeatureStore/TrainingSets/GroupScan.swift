@@ -22,7 +22,8 @@ struct GroupScan: Sendable {
   private let isPruned: Bool
   /// Whether the reason of every null is to be found.
   private let findsReasons: Bool
-  let names: Set<String>
+  /// What the winners are asked for. Columns that the table's version does not have yet are left out.
+  private let columns: [(name: String, type: DataType)]
 
   private struct Unit: Sendable {
     var unit: ScanUnit
@@ -34,11 +35,13 @@ struct GroupScan: Sendable {
   private static let smallTableBytes: Int64 = 64 << 20
 
   /// - Parameters:
+  ///   - columns: what the winners are asked for.
   ///   - version: nil for a table that was not there yet, of which nothing is read.
   ///   - tail: rows in the table's columns that count beside its own.
   init(
-    _ group: FeatureGroup, _ table: Table, version: TableScan.Version?, spine: Spine,
-    rules: JoinRules, nullReasons: TrainingSetRequest.NullReasons = .ifCheap,
+    _ group: FeatureGroup, _ table: Table, columns: [(name: String, type: DataType)],
+    version: TableScan.Version?, spine: Spine, rules: JoinRules,
+    nullReasons: TrainingSetRequest.NullReasons = .ifCheap,
     tail: [RecordBatch] = []
   ) throws {
     self.group = group
@@ -49,7 +52,8 @@ struct GroupScan: Sendable {
     scan.includesStatistics = true
     scan.concurrentFileCount = Processors.count
     scan.appliesResidual = false
-    names = Set(try scan.schema().fields.map(\.name))
+    let names = Set(try scan.schema().fields.map(\.name))
+    self.columns = columns.filter { names.contains($0.name) }
     let snapshot = version == nil ? nil : try scan.snapshot()
     snapshotID = snapshot?.snapshotID
     let size = snapshot?.summary["total-files-size"].flatMap { Int64($0) } ?? .max
@@ -145,6 +149,7 @@ struct GroupScan: Sendable {
   fileprivate struct Shared {
     /// nil once it has answered.
     var join: PointInTimeJoin?
+    var kept: KeptRows
     var hidesReasons: Bool
     var skippedFiles = 0
     var doneBytes: Int64 = 0
@@ -155,21 +160,24 @@ struct GroupScan: Sendable {
     var candidates: JoinCandidates
   }
 
-  /// Finds the rows that win.
+  /// Finds the rows that win, and keeps of small files what they say.
   ///
   /// - Parameter progress: is given bytes of files that were dealt with.
   func winners(
     for spine: Spine, _ report: inout TrainingSetReport.Group, _ progress: (Int64) -> Void
-  ) throws -> PointInTimeResult {
+  ) throws -> (PointInTimeResult, KeptRows) {
     let shared = Lock(
-      Shared(join: PointInTimeJoin(spine: spine, rules: rules), hidesReasons: isPruned))
+      Shared(
+        join: PointInTimeJoin(spine: spine, rules: rules), kept: KeptRows(room: spine.slotCount),
+        hidesReasons: isPruned))
     let (units, scan, rules, findsReasons) = (units, scan, rules, findsReasons)
-    let decisive = decisive
+    let (decisive, deferred) = (decisive, columns.map(\.name))
     try Parallel.forEach(
       units.count,
       makeWorker: {
         KeyReader(
-          rows: ScanUnitReader(scan), candidates: JoinCandidates(spine: spine, rules: rules))
+          rows: ScanUnitReader(scan, deferredColumns: deferred),
+          candidates: JoinCandidates(spine: spine, rules: rules))
       },
       work: { (reader: inout KeyReader, index: Int) in
         let unit = units[index]
@@ -177,12 +185,20 @@ struct GroupScan: Sendable {
         guard skipping == .no else { return }
         let skippedBefore = reader.rows.skippedRowCount
         var firstRow = 0
-        try reader.rows.read(unit.unit) { batch in
+        let source = Int32(index)
+        try reader.rows.read(unit.unit) { batch, deferred in
           let keys = decisive.batch(batch.columns)
           try reader.candidates.find(keys)
           let candidates = reader.candidates
-          try shared.withLock { state in
-            try state.join?.apply(candidates, of: keys, source: Int32(index), firstRow: firstRow)
+          let winning = try shared.withLock { state -> [Int32] in
+            let rows =
+              try state.join?.apply(candidates, of: keys, source: source, firstRow: firstRow) ?? []
+            return deferred != nil && state.kept.reserve(rows.count) ? rows : []
+          }
+          if let deferred, !winning.isEmpty {
+            let columns = try deferred().columns.map { try $0.take(winning) }
+            let rows = winning.map { Int32(firstRow) + $0 }
+            shared.withLock { $0.kept.append(columns, rows: rows, source: source) }
           }
           firstRow += batch.rowCount
         }
@@ -204,45 +220,64 @@ struct GroupScan: Sendable {
       report.filesRead = fileCount - state.skippedFiles
       let join = state.join ?? PointInTimeJoin(spine: spine, rules: rules)
       state.join = nil
-      return join.finish(hidesReasons: state.hidesReasons)
+      let kept = state.kept
+      state.kept = KeptRows(room: 0)
+      return (join.finish(hidesReasons: state.hidesReasons), kept)
     }
   }
 
   // MARK: Second pass: what they say
 
-  /// The winners' values of some columns, as `PointInTimeResult.gather` takes them. Columns that the table's
-  /// version does not have yet are left out.
+  /// The winners' values by column, as `PointInTimeResult.gather` takes them. Files are opened again for those that
+  /// were not kept.
   func values(
-    of result: PointInTimeResult, _ columns: [(name: String, type: DataType)]
+    of result: PointInTimeResult, _ kept: KeptRows
   ) throws -> [String: Column] {
-    let wanted = columns.filter { names.contains($0.name) }
+    let wanted = columns
     guard !wanted.isEmpty else { return [:] }
+    let kept = Lock(kept)
     var scan = scan
     scan.columns = wanted.map(\.name)
     let (group, units, tail, reading) = (group, units, tail, scan)
     let sources = result.sources
-    let taken = Lock([[Column]](repeating: [], count: sources.count))
+    // Of every column, what each source has of it.
+    let taken = Lock(
+      [[Column?]](repeating: Array(repeating: nil, count: sources.count), count: wanted.count))
     try Parallel.forEach(
       sources.count, makeWorker: { ScanUnitReader(reading) },
       work: { (reader: inout ScanUnitReader, index: Int) in
         let (source, rows) = (Int(sources[index]), result.winningRows(of: sources[index]))
+        let parts = kept.withLock { $0.take(source: sources[index]) }
+        let own = try KeptRows.columns(of: rows, from: parts)
         let columns =
-          source < units.count
-          ? try Self.rows(rows, units[source].unit, reader)
-          : try wanted.map {
-            try tail[source - units.count].column(named: $0.name, of: group).take(rows)
+          if let own {
+            own
+          } else if source < units.count {
+            try Self.rows(rows, units[source].unit, reader)
+          } else {
+            try wanted.map {
+              try tail[source - units.count].column(named: $0.name, of: group).take(rows)
+            }
           }
-        taken.withLock { $0[index] = columns }
+        precondition(columns.count == wanted.count, "a source has a part of every column")
+        taken.withLock { state in
+          for place in wanted.indices { state[place][index] = columns[place] }
+        }
       })
-    var parts = taken.withLock { $0 }
-    taken.withLock { $0 = [] }
-    var values: [String: Column] = [:]
-    for (place, column) in wanted.enumerated().reversed() {
-      let own = parts.indices.map { parts[$0].removeLast() }
-      precondition(parts.allSatisfy { $0.count == place }, "a source has a part of every column")
-      values[column.name] = try result.concatenate(own, type: own.first?.type ?? column.type)
-    }
-    return values
+    let values = Lock([String: Column]())
+    try Parallel.forEach(
+      wanted.count, makeWorker: {},
+      work: { (_: inout Void, place: Int) in
+        // What a column is made of goes with it.
+        let parts = taken.withLock { state in
+          defer { state[place] = [] }
+          return state[place].compactMap(\.self)
+        }
+        let type = parts.first?.type ?? wanted[place].type
+        let column = try result.concatenate(parts, type: type)
+        values.withLock { $0[wanted[place].name] = column }
+      })
+    return values.withLock { $0 }
   }
 
   /// Some rows of a unit, ascending, as columns.

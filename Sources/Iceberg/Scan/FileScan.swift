@@ -234,7 +234,7 @@ public final class FileScan {
   }
 
   /// Values of columns that files partitioned by identity may lack.
-  private static func constants(_ file: DataFile, _ spec: PartitionSpec?) -> [Int32: Literal] {
+  static func constants(_ file: DataFile, _ spec: PartitionSpec?) -> [Int32: Literal] {
     var constants: [Int32: Literal] = [:]
     guard let spec, spec.fields.count == file.partition.count else { return [:] }
     for (field, value) in zip(spec.fields, file.partition) where field.transform == .identity {

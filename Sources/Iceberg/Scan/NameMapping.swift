@@ -31,6 +31,19 @@ struct NameMapping {
     return Schema(schema.fields.map { mapping.field($0, mapping.root) })
   }
 
+  /// The names by which top-level fields are found in files without ids. None without a mapping, or with one
+  /// that cannot be read: `apply` says so, of a file that needs it.
+  static func names(_ properties: [String: String]) -> [Int32: [String]] {
+    guard let text = properties[property] else { return [:] }
+    do {
+      var names: [Int32: [String]] = [:]
+      for (name, node) in try NameMapping(text).root {
+        if let id = node.fieldID { names[id, default: []].append(name) }
+      }
+      return names
+    } catch { return [:] }
+  }
+
   private init(_ text: String) throws(IcebergError) {
     let json: JSONValue
     do { json = try JSONValue(parsing: text) } catch {

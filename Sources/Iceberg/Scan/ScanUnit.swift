@@ -69,12 +69,23 @@ extension TableScan {
 /// Reads units of a scan, one after the other; for one thread. Memory is that of a batch, or of small files that
 /// make one.
 public final class ScanUnitReader {
+  /// The deferred columns of a batch.
+  public typealias Deferred = () throws -> RecordBatch
+
   private let scan: TableScan
+  private let deferredColumns: [String]
   private var coalescer: CoalescingParquetReader?
+  /// Fields that are null in files that were written before they were added.
+  private var plainNulls: Set<Int32> = []
   /// How many rows were left out by the filter so far, for their row group or page can have none that match.
   public private(set) var skippedRowCount: Int64 = 0
 
-  public init(_ scan: TableScan) { self.scan = scan }
+  /// - Parameter deferredColumns: columns that may be asked for beside those of the scan, where a file need not
+  ///   be opened a second time for them.
+  public init(_ scan: TableScan, deferredColumns: [String] = []) {
+    self.scan = scan
+    self.deferredColumns = deferredColumns
+  }
 
   /// Gives the rows to `body`, batch by batch.
   ///
@@ -82,6 +93,17 @@ public final class ScanUnitReader {
   @discardableResult
   public func read(
     _ unit: ScanUnit, _ body: (RecordBatch) throws -> Void
+  ) throws -> [(task: FileScanTask, rowCount: Int64)] {
+    try read(unit) { batch, _ in try body(batch) }
+  }
+
+  /// Gives the rows to `body`, batch by batch, with what decodes the deferred columns of the same rows. That is
+  /// nil where these are left to another reader, and to be called once at most, in `body`.
+  ///
+  /// - Returns: how many rows of each file there were in the unit.
+  @discardableResult
+  public func read(
+    _ unit: ScanUnit, _ body: (RecordBatch, Deferred?) throws -> Void
   ) throws -> [(task: FileScanTask, rowCount: Int64)] {
     guard unit.areSmall, let reader = try openCoalescer() else {
       var counts: [(task: FileScanTask, rowCount: Int64)] = []
@@ -93,57 +115,85 @@ public final class ScanUnitReader {
     for task in unit.tasks where try !add(task, to: reader) {
       // The file may only differ from those before it, whose rows come first in any case.
       if reader.rowCount > 0 {
-        try body(try take(reader))
+        try give(reader, body)
         if try add(task, to: reader) { continue }
       }
       counts[task.dataFile.path] = try readRows(task, .whole, body)
     }
-    if reader.rowCount > 0 { try body(try take(reader)) }
+    if reader.rowCount > 0 { try give(reader, body) }
     return unit.tasks.map { ($0, counts[$0.dataFile.path] ?? $0.dataFile.recordCount) }
   }
 
   /// nil where the columns, or a filter of rows, do not allow for it.
   private func openCoalescer() throws(IcebergError) -> CoalescingParquetReader? {
     if let coalescer { return coalescer }
-    let schema = try scan.schema()
-    let columns = Schema(schema.fields.map(\.columnarField))
-    guard scan.filter == .alwaysTrue || !scan.appliesResidual,
-      CoalescingParquetReader.reads(columns),
-      schema.fields.allSatisfy({ MetadataColumn(rawValue: $0.id) == nil })
-    else { return nil }
+    let fields = try scan.schema().fields
+    guard scan.filter == .alwaysTrue || !scan.appliesResidual, Self.areCoalesced(fields) else {
+      return nil
+    }
+    var others = scan
+    others.columns = deferredColumns
+    let all = try others.schema().fields
+    let deferred = Self.areCoalesced(all) ? all : []
+    for field in fields + deferred
+    where !field.isRequired && field.initialDefault == nil {
+      plainNulls.insert(field.id)
+    }
     do {
-      coalescer = try CoalescingParquetReader(schema: columns, options: scan.readerOptions)
+      coalescer = try CoalescingParquetReader(
+        schema: Schema(fields.map(\.columnarField)),
+        deferred: Schema(deferred.map(\.columnarField)),
+        names: NameMapping.names(scan.table.properties), options: scan.readerOptions)
     } catch { throw IcebergError(error) }
     return coalescer
+  }
+
+  private static func areCoalesced(_ fields: [NestedField]) -> Bool {
+    CoalescingParquetReader.reads(Schema(fields.map(\.columnarField)))
+      && fields.allSatisfy { MetadataColumn(rawValue: $0.id) == nil }
   }
 
   private func add(
     _ task: FileScanTask, to reader: CoalescingParquetReader
   ) throws(IcebergError) -> Bool {
     let file = task.dataFile
+    let constants = FileScan.constants(file, scan.table.metadata.partitionSpec(id: file.specID))
     do throws(IcebergError) {
       let bytes = try scan.table.io.readAll(file.path)
       do {
         return try reader.add(
           bytes, path: file.path, rowCount: file.recordCount,
-          metadata: FileNameMark.entry(file.path))
+          metadata: FileNameMark.entry(file.path),
+          mayLack: {
+            plainNulls.contains($0) && constants[$0] == nil && file.valueCounts[$0] == nil
+          })
       } catch { throw IcebergError(error) }
     } catch { throw error.adding("file", file.path) }
   }
 
-  private func take(_ reader: CoalescingParquetReader) throws(IcebergError) -> RecordBatch {
-    do { return try reader.take() } catch { throw IcebergError(error) }
+  private func give(
+    _ reader: CoalescingParquetReader, _ body: (RecordBatch, Deferred?) throws -> Void
+  ) throws {
+    let batch = try Self.take(reader.take)
+    try body(batch, reader.hasDeferred ? { try Self.take(reader.takeDeferred) } : nil)
+  }
+
+  private static func take(
+    _ rows: () throws(FileFormatError) -> RecordBatch
+  ) throws(IcebergError) -> RecordBatch {
+    do { return try rows() } catch { throw IcebergError(error) }
   }
 
   private func readRows(
-    _ task: FileScanTask, _ part: FileScan.Part, _ body: (RecordBatch) throws -> Void
+    _ task: FileScanTask, _ part: FileScan.Part,
+    _ body: (RecordBatch, Deferred?) throws -> Void
   ) throws -> Int64 {
     let rows = try FileScan(task, scan, part: part)
     skippedRowCount += rows.skippedRowCount
     var count: Int64 = 0
     while let batch = try rows.next() {
       count += Int64(batch.rowCount)
-      try body(batch)
+      try body(batch, nil)
     }
     return count
   }
