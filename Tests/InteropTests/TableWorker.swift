@@ -59,7 +59,16 @@ struct TableWorker {
     }
   }
 
+  private static let retainedCount = 4
+
   private func load() throws -> Table { try catalog.loadTable(try TableIdentifier("db.t")) }
+
+  /// Waits for the others, who may start much later on a busy machine, to have made something to work on; a minute
+  /// at most.
+  private func loadWhenThereAre(snapshots: Int) throws -> Table {
+    for _ in 0..<600 where try load().metadata.snapshots.count < snapshots { usleep(100_000) }
+    return try load()
+  }
 
   private mutating func perform(_ operation: Int) throws {
     let table = try load()
@@ -81,12 +90,13 @@ struct TableWorker {
       let result = try table.deleteRows(where: .isIn("id", [.long(wanted), .long(wanted + 1)]))
       note("d", result.snapshotID, [wanted, wanted + 1])
     case .compact:
+      let table = try loadWhenThereAre(snapshots: 1)
       let options = try RewriteDataFilesOptions(["rewrite-all": "true"])
       let job = try RewriteDataFiles(table, options: options)
       if try job.execute(try job.plan()).commitCount > 0 { notes.note("c") }
       usleep(100_000)
     case .expire:
-      try expire(table)
+      try expire(try loadWhenThereAre(snapshots: Self.retainedCount + 1))
       usleep(150_000)
     }
   }
@@ -99,7 +109,7 @@ struct TableWorker {
   private func expire(_ table: Table) throws {
     var options = VacuumOptions()
     options.olderThanMilliseconds = .max
-    options.retainLast = 4
+    options.retainLast = Int64(Self.retainedCount)
     let vacuum = Vacuum(table, options: options)
     let plan = try vacuum.plan()
     // Noted before they go; more than once does no harm.
