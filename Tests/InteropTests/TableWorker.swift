@@ -65,9 +65,8 @@ struct TableWorker {
 
   /// Waits for the others, who may start much later on a busy machine, to have made something to work on; a minute
   /// at most.
-  private func loadWhenThereAre(snapshots: Int) throws -> Table {
+  private func waitFor(snapshots: Int) throws {
     for _ in 0..<600 where try load().metadata.snapshots.count < snapshots { usleep(100_000) }
-    return try load()
   }
 
   private mutating func perform(_ operation: Int) throws {
@@ -90,13 +89,15 @@ struct TableWorker {
       let result = try table.deleteRows(where: .isIn("id", [.long(wanted), .long(wanted + 1)]))
       note("d", result.snapshotID, [wanted, wanted + 1])
     case .compact:
-      let table = try loadWhenThereAre(snapshots: 1)
+      if operation == 0 { try waitFor(snapshots: 1) }
+      let table = try load()
       let options = try RewriteDataFilesOptions(["rewrite-all": "true"])
       let job = try RewriteDataFiles(table, options: options)
       if try job.execute(try job.plan()).commitCount > 0 { notes.note("c") }
       usleep(100_000)
     case .expire:
-      try expire(try loadWhenThereAre(snapshots: Self.retainedCount + 1))
+      if operation == 0 { try waitFor(snapshots: Self.retainedCount + 1) }
+      try expire(try load())
       usleep(150_000)
     }
   }
