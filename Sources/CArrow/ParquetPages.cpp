@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -22,15 +23,18 @@ using carrow::Guard;
 using carrow::PageStarts;
 using carrow::ReaderState;
 
-using RowGroupIndex = std::shared_ptr<parquet::RowGroupPageIndexReader>;
-
-RowGroupIndex IndexOf(const ReaderState& state, int32_t rowGroup) {
-  auto index = state.reader->parquet_reader()->GetPageIndexReader();
-  return index == nullptr ? nullptr : index->RowGroup(rowGroup);
+// nullptr where there is none.
+parquet::RowGroupPageIndexReader* IndexOf(ReaderState* state, int32_t rowGroup) {
+  if (state->indexedRowGroup != rowGroup) {
+    auto index = state->reader->parquet_reader()->GetPageIndexReader();
+    state->rowGroupIndex = index == nullptr ? nullptr : index->RowGroup(rowGroup);
+    state->indexedRowGroup = rowGroup;
+  }
+  return state->rowGroupIndex.get();
 }
 
 // Empty where there is no offset index, or one that cannot be right.
-PageStarts StartsOf(const RowGroupIndex& index, int32_t leaf, int64_t rowCount) {
+PageStarts StartsOf(parquet::RowGroupPageIndexReader* index, int32_t leaf, int64_t rowCount) {
   PageStarts starts;
   if (index == nullptr) return starts;
   auto offsets = index->GetOffsetIndex(leaf);
@@ -53,7 +57,7 @@ arrow::Status LoadIndex(CArrowParquetReader* reader, int32_t rowGroup, int32_t l
   ARROW_RETURN_NOT_OK(
       carrow::DescribeColumnChunk(*state.metadata, rowGroup, leaf, &bounds, &chunk));
   if (state.metadata->schema()->Column(leaf)->max_repetition_level() > 0) return arrow::Status::OK();
-  auto index = IndexOf(state, rowGroup);
+  auto* index = IndexOf(&state, rowGroup);
   const int64_t rows = state.metadata->RowGroup(rowGroup)->num_rows();
   PageStarts starts = StartsOf(index, leaf, rows);
   if (starts.empty()) return arrow::Status::OK();
@@ -162,13 +166,17 @@ class ChosenRows {
   int64_t position_ = 0;
 };
 
+// Where the pages of the wanted columns begin, for each row group that is read.
+using PagesOfRowGroups = std::map<int32_t, std::vector<PageStarts>>;
+
 class RangeReader final : public arrow::RecordBatchReader {
  public:
-  RangeReader(std::shared_ptr<ReaderState> state, std::vector<int> leaves,
+  RangeReader(std::shared_ptr<ReaderState> state, std::vector<int> leaves, PagesOfRowGroups pages,
               std::shared_ptr<arrow::Schema> schema, std::vector<CArrowRowRange> ranges,
               int64_t batchRows)
       : state_(std::move(state)),
         leaves_(std::move(leaves)),
+        pages_(std::move(pages)),
         schema_(std::move(schema)),
         ranges_(std::move(ranges)),
         batchRows_(batchRows) {}
@@ -180,7 +188,7 @@ class RangeReader final : public arrow::RecordBatchReader {
     while (next_ < ranges_.size() && ranges_[next_].rowCount == 0) next_++;
     if (next_ == ranges_.size()) return arrow::Status::OK();
     const int32_t group = ranges_[next_].rowGroup;
-    if (group != group_) ARROW_RETURN_NOT_OK(Open(group));
+    if (group != group_) Open(group);
     int64_t rows = 0;
     while (next_ < ranges_.size() && ranges_[next_].rowGroup == group && rows < batchRows_) {
       const CArrowRowRange& range = ranges_[next_];
@@ -208,19 +216,17 @@ class RangeReader final : public arrow::RecordBatchReader {
   }
 
  private:
-  arrow::Status Open(int32_t group) {
+  void Open(int32_t group) {
     columns_.clear();
-    auto index = IndexOf(*state_, group);
+    std::vector<PageStarts>& starts = pages_[group];
     auto rowGroup = state_->reader->parquet_reader()->RowGroup(group);
     const int64_t rowCount = rowGroup->metadata()->num_rows();
     for (size_t place = 0; place < leaves_.size(); place++) {
       const int leaf = leaves_[place];
-      PageStarts starts = StartsOf(index, leaf, rowCount);
-      if (starts.empty()) return arrow::Status::Invalid("a row group without a page index");
       auto column = std::make_unique<ChosenRows>(
           carrow::PlainColumnReader(state_->metadata->schema()->Column(leaf),
                                     *schema_->field(static_cast<int>(place)), state_->pool.get()),
-          std::move(starts), rowCount);
+          std::move(starts[place]), rowCount);
       for (size_t other = next_; other < ranges_.size() && ranges_[other].rowGroup == group;
            other++) {
         column->Choose(ranges_[other]);
@@ -229,11 +235,11 @@ class RangeReader final : public arrow::RecordBatchReader {
       columns_.push_back(std::move(column));
     }
     group_ = group;
-    return arrow::Status::OK();
   }
 
   std::shared_ptr<ReaderState> state_;
   std::vector<int> leaves_;
+  PagesOfRowGroups pages_;
   std::shared_ptr<arrow::Schema> schema_;
   std::vector<CArrowRowRange> ranges_;
   int64_t batchRows_;
@@ -264,10 +270,9 @@ arrow::Status CheckRanges(const ReaderState& state, const std::vector<CArrowRowR
   return arrow::Status::OK();
 }
 
-// Finds the leaves of plain fields whose pages are known in every row group; false when there is another.
+// Finds the leaves of the fields, which have to be plain; false when there is another.
 arrow::Result<bool> FindLeaves(const ReaderState& state, const int32_t* fields, int32_t fieldCount,
-                               const std::vector<CArrowRowRange>& ranges, std::vector<int>* leaves,
-                               arrow::FieldVector* chosen) {
+                               std::vector<int>* leaves, arrow::FieldVector* chosen) {
   const auto& all = state.reader->manifest().schema_fields;
   for (int32_t index = 0; index < fieldCount; index++) {
     if (fields[index] < 0 || fields[index] >= static_cast<int32_t>(all.size())) {
@@ -282,14 +287,20 @@ arrow::Result<bool> FindLeaves(const ReaderState& state, const int32_t* fields, 
     leaves->push_back(field.column_index);
     chosen->push_back(wanted);
   }
-  int32_t last = -1;
+  return true;
+}
+
+// Finds where the pages begin; false when that is not known of every leaf in every row group that has rows.
+bool FindPages(ReaderState* state, const std::vector<int>& leaves,
+               const std::vector<CArrowRowRange>& ranges, PagesOfRowGroups* pages) {
   for (const CArrowRowRange& range : ranges) {
-    if (range.rowGroup == last) continue;
-    last = range.rowGroup;
-    auto index = IndexOf(state, last);
-    const int64_t rows = state.metadata->RowGroup(last)->num_rows();
-    for (int leaf : *leaves) {
-      if (rows > 0 && StartsOf(index, leaf, rows).empty()) return false;
+    if (pages->count(range.rowGroup) > 0) continue;
+    auto* index = IndexOf(state, range.rowGroup);
+    const int64_t rows = state->metadata->RowGroup(range.rowGroup)->num_rows();
+    std::vector<PageStarts>& found = (*pages)[range.rowGroup];
+    for (int leaf : leaves) {
+      found.push_back(StartsOf(index, leaf, rows));
+      if (rows > 0 && found.back().empty()) return false;
     }
   }
   return true;
@@ -324,11 +335,12 @@ bool CArrowParquetReaderScanRows(CArrowParquetReader* reader, const int32_t* fie
     ARROW_RETURN_NOT_OK(CheckRanges(*state, chosen));
     std::vector<int> leaves;
     arrow::FieldVector columns;
-    ARROW_ASSIGN_OR_RAISE(
-        bool isKnown, FindLeaves(*state, fields, fieldCount, chosen, &leaves, &columns));
-    if (!isKnown) return arrow::Status::OK();
+    ARROW_ASSIGN_OR_RAISE(bool arePlain,
+                          FindLeaves(*state, fields, fieldCount, &leaves, &columns));
+    PagesOfRowGroups pages;
+    if (!arePlain || !FindPages(state.get(), leaves, chosen, &pages)) return arrow::Status::OK();
     auto schema = arrow::schema(std::move(columns));
-    auto batches = std::make_shared<RangeReader>(state, std::move(leaves), schema,
+    auto batches = std::make_shared<RangeReader>(state, std::move(leaves), std::move(pages), schema,
                                                  std::move(chosen), batchRows);
     ARROW_RETURN_NOT_OK(arrow::ExportRecordBatchReader(
         carrow::NormalizingReader(state, std::move(batches), schema, state->pool.get()), out));

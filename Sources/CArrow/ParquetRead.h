@@ -26,6 +26,10 @@ struct ReaderState {
   std::unique_ptr<parquet::arrow::FileReader> reader;
   std::shared_ptr<parquet::FileMetaData> metadata;
   std::shared_ptr<arrow::Schema> schema;
+  // Of the row group whose page index was asked for last, so that it is read once for all its columns. It
+  // refers to `reader`, and so goes before.
+  int32_t indexedRowGroup = -1;
+  std::shared_ptr<parquet::RowGroupPageIndexReader> rowGroupIndex;
 };
 
 // Where the data pages of a column chunk begin, in rows of the row group.

@@ -16,8 +16,6 @@ struct RowRanges: Hashable {
 
   var isEmpty: Bool { ranges.isEmpty }
 
-  var rowCount: Int64 { ranges.reduce(0) { $0 + Int64($1.count) } }
-
   func union(_ other: RowRanges) -> RowRanges {
     RowRanges((ranges + other.ranges).sorted { $0.lowerBound < $1.lowerBound })
   }
