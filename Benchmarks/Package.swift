@@ -27,7 +27,9 @@ let package = Package(
         "CFlatIndex",
       ],
       path: "online/Sources", swiftSettings: settings),
-    .target(name: "BenchmarkSupport", path: "support", swiftSettings: settings),
+    .target(
+      name: "BenchmarkSupport", dependencies: [.product(name: "TestSupport", package: "fstore")],
+      path: "support", swiftSettings: settings),
     .executableTarget(
       name: "maintenance-benchmark",
       dependencies: ["BenchmarkSupport", .product(name: "Iceberg", package: "fstore")],

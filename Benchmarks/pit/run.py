@@ -267,5 +267,4 @@ def main():
             shutil.rmtree(directory, ignore_errors=True)
 
 
-
 main()

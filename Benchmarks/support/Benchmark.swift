@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 
 /// What the benchmarks' own programs share.
 public enum Benchmark {
@@ -29,22 +30,15 @@ public struct Failure: Error, CustomStringConvertible {
   public init(message: String) { self.message = message }
 }
 
-/// SplitMix64 with a fixed seed: the same data in every run.
+/// Numbers from a fixed seed: the same data in every run.
 public struct Generator {
-  private var state: UInt64 = 42
+  private var random = SeededGenerator(seed: 42)
 
   public init() {}
 
-  public mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
-
+  public mutating func next() -> UInt64 { random.next() }
   public mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
-  public mutating func below(_ count: Int) -> Int { Int(next() % UInt64(count)) }
+  public mutating func below(_ count: Int) -> Int { random.below(count) }
 
   /// About normal: the sum of four uniform numbers.
   public mutating func normal() -> Double { (unit() + unit() + unit() + unit() - 2) * 1.732 }

@@ -92,7 +92,7 @@ import Testing
     let (fixture, expected) = try sample()
     let file = URL(filePath: fixture.directory + "/warehouse/catalog.db")
     let whole = try [UInt8](Data(contentsOf: file))
-    let step = ProcessInfo.processInfo.environment["FSTORE_DAMAGE_STEP"].flatMap { Int($0) } ?? 7
+    let step = setting("FSTORE_DAMAGE_STEP", 7)
     var (found, harmless) = (0, 0)
     // Zeros are mostly free space; some of them are enough.
     func isHarmless(_ index: Int) throws -> Bool {

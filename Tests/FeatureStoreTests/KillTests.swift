@@ -7,14 +7,10 @@ import Testing
 /// kill -9 of a process whose threads put, delete, purge, read, flush, clean and ingest at once: what it
 /// acknowledged is there, online and offline, and nothing is there twice.
 @Suite struct KillTests {
-  static func setting(_ name: String, _ usual: Int) -> Int {
-    ProcessInfo.processInfo.environment[name].flatMap { Int($0) } ?? usual
-  }
-
   /// `FSTORE_KILL_ROUNDS` kills, of seeds from `FSTORE_KILL_SEED` on.
   @Test func nothingAcknowledgedIsLostOrDoubledByKills() async throws {
-    let rounds = Self.setting("FSTORE_KILL_ROUNDS", 150)
-    let first = UInt64(Self.setting("FSTORE_KILL_SEED", 1))
+    let rounds = setting("FSTORE_KILL_ROUNDS", 150)
+    let first = UInt64(setting("FSTORE_KILL_SEED", 1))
     var fixture = try StoreFixture()
     var withRecords = 0
     for round in 0..<rounds {
@@ -42,8 +38,8 @@ import Testing
   /// `FSTORE_CUT_ROUNDS` cuts of each file system, of seeds from `FSTORE_KILL_SEED` on.
   @Test(.serialized, arguments: CutDisk.allowedKinds)
   func nothingAcknowledgedIsLostOrDoubledByPowerCuts(kind: CutDisk.Kind) async throws {
-    let rounds = KillTests.setting("FSTORE_CUT_ROUNDS", 13)
-    let first = UInt64(KillTests.setting("FSTORE_KILL_SEED", 1))
+    let rounds = setting("FSTORE_CUT_ROUNDS", 13)
+    let first = UInt64(setting("FSTORE_KILL_SEED", 1))
     var disk = try #require(try CutDisk(kind))
     var withRecords = 0
     for round in 0..<rounds {

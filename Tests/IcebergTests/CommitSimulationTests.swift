@@ -1,4 +1,3 @@
-import Foundation
 import Iceberg
 import Storage
 import Synchronization
@@ -13,8 +12,7 @@ import Testing
 /// there and readable. The same seed gives the same history. `FSTORE_COMMIT_SEEDS` sets how many.
 @Suite struct CommitSimulationTests {
   @Test func everyHistoryIsSerialAndLosesNothing() throws {
-    let count =
-      ProcessInfo.processInfo.environment["FSTORE_COMMIT_SEEDS"].flatMap { UInt64($0) } ?? 25
+    let count = UInt64(setting("FSTORE_COMMIT_SEEDS", 25))
     var commits = 0
     for seed in 1...max(count, 1) {
       let history = try History(seed: seed)

@@ -61,7 +61,7 @@ import Testing
     #expect(read(warehouse) == .harmless)
     var generator = SeededGenerator(seed: 8)
     // Coprime with the distances at which things repeat; 1 for every byte.
-    let step = ProcessInfo.processInfo.environment["FSTORE_DAMAGE_STEP"].flatMap(Int.init) ?? 31
+    let step = setting("FSTORE_DAMAGE_STEP", 31)
     var counts: [Outcome: Int] = [:]
     for path in paths {
       let original = try bytes(path)

@@ -83,10 +83,9 @@ import Testing
   }
 
   @Test func trainingSetsEqualAsOfJoins() throws {
-    let setting = ProcessInfo.processInfo.environment["FSTORE_TRAINING_SET_SEEDS"].flatMap(
-      UInt64.init)
+    let seedCount = UInt64(setting("FSTORE_TRAINING_SET_SEEDS", 40))
     var answered: Int64 = 0
-    for seed in 0..<(setting ?? 40) {
+    for seed in 0..<seedCount {
       try withTemporaryDirectory { folder in
         var example = Example(seed: seed)
         let store = try example.makeStore(folder + "/store")
@@ -112,6 +111,6 @@ import Testing
         answered += answer["answered"]?.int64Value ?? 0
       }
     }
-    #expect(answered > Int64(setting ?? 40) * 5)
+    #expect(answered > Int64(seedCount) * 5)
   }
 }

@@ -16,7 +16,7 @@ import Testing
 
   /// `FSTORE_CONCURRENT_OPERATIONS` of each process.
   private static let operationCount =
-    ProcessInfo.processInfo.environment["FSTORE_CONCURRENT_OPERATIONS"].flatMap { Int($0) } ?? 5
+    setting("FSTORE_CONCURRENT_OPERATIONS", 5)
 
   private static let roles: [TableWorker.Role] = [
     .append, .append, .append, .overwrite, .delete, .delete, .compact, .expire,

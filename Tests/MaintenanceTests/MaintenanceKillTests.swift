@@ -7,14 +7,10 @@ import Testing
 /// Processes that append, delete, compact, rewrite metadata, expire and remove orphans at once, each killed at some
 /// moment: no row is lost or doubled, no file that a snapshot refers to is gone, and nothing is left over in the end.
 @Suite(.serialized) struct MaintenanceKillTests {
-  private static func setting(_ name: String, _ usual: Int) -> Int {
-    ProcessInfo.processInfo.environment[name].flatMap { Int($0) } ?? usual
-  }
-
   /// `FSTORE_MAINTENANCE_KILL_ROUNDS` rounds of eight kills, of seeds from `FSTORE_KILL_SEED` on.
   @Test func maintenanceBesideWritersSurvivesKills() async throws {
-    let rounds = Self.setting("FSTORE_MAINTENANCE_KILL_ROUNDS", 8)
-    let first = UInt64(Self.setting("FSTORE_KILL_SEED", 1))
+    let rounds = setting("FSTORE_MAINTENANCE_KILL_ROUNDS", 8)
+    let first = UInt64(setting("FSTORE_KILL_SEED", 1))
     var fixture = try MaintenanceFixture()
     var (rows, snapshots) = (0, 0)
     for round in 0..<rounds {

@@ -10,7 +10,7 @@ import WriteAheadLog
   @Test(arguments: StoreSimulation.faults)
   func everyFailingCallIsReportedAndNoAnswerIsLost(fault: StoreSimulation.Fault) throws {
     // One call in so many, all of them in the optimized program.
-    let step = MaintenanceTests.setting("FSTORE_FAULT_STEP", 17)
+    let step = setting("FSTORE_FAULT_STEP", 17)
     var failures = 0
     for (index, operations) in StoreSimulation.sequences(1).enumerated() {
       let durability = StoreSimulationTests.durabilities[index % 2]
@@ -24,15 +24,15 @@ import WriteAheadLog
 
   /// Random histories before a failure, of seeds of their own in a nightly run.
   @Test func aFailureAfterALongHistoryLosesNothing() throws {
-    let first = UInt64(MaintenanceTests.setting("FSTORE_FAULT_SEED", 1))
+    let first = UInt64(setting("FSTORE_FAULT_SEED", 1))
     let all = StoreSimulation.Operation.allCases
-    for seed in first..<first + UInt64(MaintenanceTests.setting("FSTORE_FAULT_SEEDS", 4)) {
+    for seed in first..<first + UInt64(setting("FSTORE_FAULT_SEEDS", 4)) {
       var generator = SeededGenerator(seed: seed)
       let operations = (0..<3 + generator.below(15)).map { _ in all[generator.below(all.count)] }
       let fault = StoreSimulation.faults[generator.below(StoreSimulation.faults.count)]
       let (_, problem) = try StoreSimulation().fail(
         operations, StoreSimulationTests.durabilities[generator.below(2)], fault, seed: seed,
-        everyCalls: MaintenanceTests.setting("FSTORE_FAULT_STEP", 17))
+        everyCalls: setting("FSTORE_FAULT_STEP", 17))
       #expect(problem == nil)
     }
   }

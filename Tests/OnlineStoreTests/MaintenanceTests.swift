@@ -8,12 +8,8 @@ import WriteAheadLog
 
 /// Checkpoints and cleaning: what is acknowledged is answered, whatever happens in between.
 @Suite struct MaintenanceTests {
-  static func setting(_ name: String, _ standard: Int) -> Int {
-    ProcessInfo.processInfo.environment[name].flatMap { Int($0) } ?? standard
-  }
-
   @Test func everySequenceOfOperationsAnswersLikeTheModel() throws {
-    for seed in 0..<UInt64(Self.setting("FSTORE_MODEL_SEEDS", 60)) {
+    for seed in 0..<UInt64(setting("FSTORE_MODEL_SEEDS", 60)) {
       var generator = SeededGenerator(seed: seed)
       let model = try StoreModel(SimulatedFileSystem(mapsFiles: !seed.isMultiple(of: 3)))
       for step in 0..<80 {
@@ -55,7 +51,7 @@ import WriteAheadLog
   }
 
   @Test func afterACrashInAnyCallEverythingAcknowledgedIsAnswered() throws {
-    for seed in 0..<UInt64(Self.setting("FSTORE_CRASH_SEEDS", 3)) {
+    for seed in 0..<UInt64(setting("FSTORE_CRASH_SEEDS", 3)) {
       let calls = try crash(seed: seed, call: nil).calls
       for call in 1...calls {
         let broken = try crash(seed: seed, call: call).broken

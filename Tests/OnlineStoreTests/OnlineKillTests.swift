@@ -10,8 +10,8 @@ import WriteAheadLog
 /// that was purged is back.
 @Suite struct OnlineKillTests {
   @Test func everyKeyAnswersAsAcknowledgedAfterKills() async throws {
-    let rounds = MaintenanceTests.setting("FSTORE_KILL_ROUNDS", 150)
-    let first = UInt64(MaintenanceTests.setting("FSTORE_KILL_SEED", 1))
+    let rounds = setting("FSTORE_KILL_ROUNDS", 150)
+    let first = UInt64(setting("FSTORE_KILL_SEED", 1))
     let base = FileManager.default.temporaryDirectory.appending(path: "fstore-\(UUID())").path
     try FileManager.default.createDirectory(atPath: base, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: base) }
@@ -32,8 +32,8 @@ import WriteAheadLog
 
   @Test(.enabled(if: !CutDisk.allowedKinds.isEmpty), .serialized, arguments: CutDisk.allowedKinds)
   func everyKeyAnswersAsAcknowledgedAfterPowerCuts(kind: CutDisk.Kind) async throws {
-    let rounds = MaintenanceTests.setting("FSTORE_CUT_ROUNDS", 13)
-    let first = UInt64(MaintenanceTests.setting("FSTORE_KILL_SEED", 1))
+    let rounds = setting("FSTORE_CUT_ROUNDS", 13)
+    let first = UInt64(setting("FSTORE_KILL_SEED", 1))
     var disk = try #require(try CutDisk(kind))
     var model = OnlineMortal.Model()
     for round in 0..<rounds {

@@ -23,7 +23,7 @@ import WriteAheadLog
   }
 
   @Test func longSequencesHoldTheirPromisesToo() throws {
-    for seed in 0..<UInt64(MaintenanceTests.setting("FSTORE_CRASH_SEEDS", 3)) {
+    for seed in 0..<UInt64(setting("FSTORE_CRASH_SEEDS", 3)) {
       var generator = SeededGenerator(seed: seed &+ 99)
       let all = StoreSimulation.Operation.allCases
       let operations = (0..<5 + generator.below(16)).map { _ in all[generator.below(all.count)] }

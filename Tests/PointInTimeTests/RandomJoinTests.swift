@@ -1,5 +1,4 @@
 import Columnar
-import Foundation
 import PointInTime
 import TestSupport
 import Testing
@@ -7,7 +6,7 @@ import Testing
 /// The engine against the slow model, on random tables made to collide. `FSTORE_JOIN_SEEDS` sets how many.
 @Suite struct RandomJoinTests {
   static let seedCount =
-    ProcessInfo.processInfo.environment["FSTORE_JOIN_SEEDS"].flatMap(Int.init) ?? 2000
+    setting("FSTORE_JOIN_SEEDS", 2000)
 
   struct Case {
     var shape: KeyShape

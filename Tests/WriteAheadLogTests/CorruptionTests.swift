@@ -69,7 +69,7 @@ import WriteAheadLog
   @Test func everyDamagedByteIsFoundOrHarmless() throws {
     let sample = try Sample()
     // Every byte of what was written, and a few of what was not; all of them in a nightly run.
-    let step = SimulationTests.setting("FSTORE_DAMAGE_STEP", 5)
+    let step = setting("FSTORE_DAMAGE_STEP", 5)
     var counts = (found: 0, harmless: 0)
     for path in sample.paths {
       let bytes = try #require(sample.files.bytes(of: path))
@@ -108,7 +108,7 @@ import WriteAheadLog
     let sample = try Sample()
     let segments = sample.paths.filter { $0.hasSuffix(".log") }
     var generator = SeededGenerator(seed: 9)
-    for _ in 0..<SimulationTests.setting("FSTORE_MOVED_SECTORS", 150) {
+    for _ in 0..<setting("FSTORE_MOVED_SECTORS", 150) {
       let (from, to) = (
         segments[generator.below(segments.count)], segments[generator.below(segments.count)]
       )

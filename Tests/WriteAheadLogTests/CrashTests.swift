@@ -110,7 +110,7 @@ extension LogMemory {
   }
 
   @Test func afterACrashInTheMiddleOfAnyCallEveryAcknowledgedAppendIsThere() {
-    for seed in 0..<UInt64(SimulationTests.setting("FSTORE_FAULT_SEEDS", 3)) {
+    for seed in 0..<UInt64(setting("FSTORE_FAULT_SEEDS", 3)) {
       #expect(sweep(seed: seed) == nil)
     }
   }
@@ -127,7 +127,7 @@ extension LogMemory {
   func everyFailingCallIsReportedAndLosesNothingAcknowledged(
     kind: SimulatedFileSystem.Fault.Kind, lasts: Bool
   ) throws {
-    let seeds = UInt64(SimulationTests.setting("FSTORE_FAULT_SEEDS", 3))
+    let seeds = UInt64(setting("FSTORE_FAULT_SEEDS", 3))
     for seed in 100..<100 + seeds {
       let clean = SimulatedFileSystem()
       _ = runWorkload(clean, seed: seed, options: options)

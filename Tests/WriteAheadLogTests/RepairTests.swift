@@ -177,7 +177,7 @@ import WriteAheadLog
 
   @Test func afterAnyFlippedByteAllOtherRecordsAreThere() throws {
     let sample = try Sample()
-    let step = SimulationTests.setting("FSTORE_DAMAGE_STEP", 13)
+    let step = setting("FSTORE_DAMAGE_STEP", 13)
     var count = 0
     for path in sample.paths {
       let bytes = sample.files.bytes(of: path) ?? []
@@ -264,7 +264,7 @@ import WriteAheadLog
   /// Much damage at once: what is lost is not known beforehand, but nothing is ever wrong.
   @Test func whateverTheDamageNoRecordIsWrong() throws {
     let sample = try Sample()
-    for seed in 0..<UInt64(SimulationTests.setting("FSTORE_FAULT_SEEDS", 3)) * 60 {
+    for seed in 0..<UInt64(setting("FSTORE_FAULT_SEEDS", 3)) * 60 {
       var generator = SeededGenerator(seed: seed)
       let disk = sample.files.restarted()
       for _ in 0..<1 + generator.below(5) {

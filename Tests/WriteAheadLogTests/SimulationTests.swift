@@ -1,4 +1,3 @@
-import Foundation
 import LogSimulation
 import TestSupport
 import Testing
@@ -9,14 +8,10 @@ import WriteAheadLog
 @Suite struct SimulationTests {
   let simulation = LogSimulation()
 
-  static func setting(_ name: String, _ usual: Int) -> Int {
-    ProcessInfo.processInfo.environment[name].flatMap { Int($0) } ?? usual
-  }
-
   @Test(arguments: [Durability.synchronous, .interval(milliseconds: 3_600_000)])
   func afterACrashAnywhereInAShortSequenceThePromisesHold(durability: Durability) throws {
-    let length = Self.setting("FSTORE_SIMULATION_LENGTH", 2)
-    let outcomes = Self.setting("FSTORE_SIMULATION_OUTCOMES", 2)
+    let length = setting("FSTORE_SIMULATION_LENGTH", 2)
+    let outcomes = setting("FSTORE_SIMULATION_OUTCOMES", 2)
     var states = 0
     for count in 1...length {
       for (index, operations) in LogSimulation.sequences(count).enumerated() {
@@ -32,7 +27,7 @@ import WriteAheadLog
   }
 
   @Test func longSequencesHoldTheirPromisesToo() throws {
-    let seeds = Self.setting("FSTORE_SIMULATION_SEEDS", 30)
+    let seeds = setting("FSTORE_SIMULATION_SEEDS", 30)
     for seed in 0..<UInt64(seeds) {
       var generator = SeededGenerator(seed: seed &+ 77)
       let operations = (0..<20).map { _ in

@@ -18,10 +18,7 @@ import Testing
   }
 
   /// More of them at night.
-  static let seeds: Range<UInt64> = {
-    let text = ProcessInfo.processInfo.environment["FSTORE_AGREEMENT_SEEDS"]
-    return 0..<(text.flatMap { UInt64($0) } ?? 60)
-  }()
+  static let seeds = 0..<UInt64(setting("FSTORE_AGREEMENT_SEEDS", 60))
 
   /// A random history of puts, deletes, late events, ties, a ttl and expiries; at random moments the online store is
   /// asked, and a training set by what was ingested says the same afterwards, every value: flushed, partly

@@ -70,9 +70,8 @@ import Testing
   }
 
   @Test func anyTrainingSetIsWhatNestedLoopsGive() throws {
-    let setting = ProcessInfo.processInfo.environment["FSTORE_TRAINING_SET_SEEDS"].flatMap(Int.init)
     var (unread, late) = (0, 0)
-    for seed in 0..<(setting ?? 60) {
+    for seed in 0..<setting("FSTORE_TRAINING_SET_SEEDS", 60) {
       var random = SeededGenerator(seed: UInt64(seed))
       let span = Int64.random(in: 2...40, using: &random)
       func length() -> Int64 { Int64.random(in: 0...span, using: &random) * Self.second }
