@@ -1,6 +1,6 @@
 """What peers do with the files of the maintenance benchmark; one process a figure.
 
-  peer.py compact-polars FILES OUTPUT | compact-duckdb FILES OUTPUT | compact-pyiceberg CATALOG
+  peer.py compact-polars FILES OUTPUT | compact-duckdb FILES OUTPUT | compact-arrow FILES OUTPUT | compact-pyiceberg CATALOG
   peer.py sort-polars FILES OUTPUT | sort-duckdb FILES OUTPUT | is-sorted FILES
   peer.py latest-duckdb FILES | latest-polars FILES | latest-pyiceberg CATALOG
   peer.py digest FILES
@@ -49,6 +49,13 @@ def main(mode, *arguments):
     elif mode == "compact-duckdb":
         _, rows = duckdb_over(arguments[0])
         rows.write_parquet(arguments[1], compression="zstd")
+    elif mode == "compact-arrow":
+        import pyarrow.dataset as ds
+        import pyarrow.parquet as pq
+        rows = ds.dataset(paths(arguments[0]), format="parquet")
+        with pq.ParquetWriter(arguments[1], rows.schema, compression="zstd", compression_level=1) as writer:
+            for batch in rows.to_batches():
+                writer.write_batch(batch, row_group_size=1 << 20)
     elif mode == "compact-pyiceberg":
         table = pyiceberg(arguments[0])
         table.overwrite(table.scan().to_arrow())

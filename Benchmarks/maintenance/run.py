@@ -3,7 +3,8 @@
   run.py [--files N] [--rows N] [--runs N] [--work DIRECTORY] [--json FILE] [--without-pyiceberg] [--own-latest COMMAND]
 
 The table is fstore's: Parquet files as its writer makes them, in one commit. fstore plans, rewrites and commits; Polars and DuckDB
-only copy the same files' rows into one file, with the same compression; PyIceberg reads the table and overwrites it, in a catalog
+only copy the same files' rows into one file, with the same compression, and Arrow's own reader and writer too where the files
+are large; there fstore also takes its turn with `rewrite-all`, which has everything decoded. PyIceberg reads the table and overwrites it, in a catalog
 of its own. Every figure is of a whole process: wall time, processor time, peak memory; contenders take turns and medians are
 compared. The rows after compaction are compared with those before. Compaction that sorts, by record and time, is compared with Polars'
 and DuckDB's sort of the same files into one. fstore compacts within 256 MiB.
@@ -81,7 +82,13 @@ def compaction(table, options):
         figure, output = run(OURS, "optimize", table.folder, MEMORY)
         figures.setdefault("fstore", []).append(figure)
         result = json.loads(output)
-        for name in ("polars", "duckdb"):
+        peers = ["polars", "duckdb"]
+        if result["files-copied"] > 0:
+            run(OURS, "restore", table.folder)
+            figures.setdefault("fstore-decoding", []).append(
+                run(OURS, "optimize", table.folder, MEMORY, "rewrite-all=true")[0])
+            peers.append("arrow")
+        for name in peers:
             output = table.folder / f"{name}.parquet"
             figures.setdefault(name, []).append(peer(f"compact-{name}", table.list, output)[0])
             output.unlink()

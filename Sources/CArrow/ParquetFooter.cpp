@@ -15,8 +15,6 @@ arrow::Status DescribeFile(const parquet::FileMetaData& metadata, CArrowParquetF
   return arrow::Status::OK();
 }
 
-namespace {
-
 int64_t StartOf(const parquet::ColumnChunkMetaData& chunk) {
   int64_t start = chunk.data_page_offset();
   // Some writers leave a dictionary offset of 0 or one beyond the data behind.
@@ -25,8 +23,6 @@ int64_t StartOf(const parquet::ColumnChunkMetaData& chunk) {
   }
   return start;
 }
-
-}  // namespace
 
 arrow::Status DescribeRowGroup(const parquet::FileMetaData& metadata, int32_t rowGroup,
                                CArrowRowGroup* out) {

@@ -20,6 +20,9 @@ inline void LimitFooter(parquet::ReaderProperties* properties) {
   properties->set_thrift_container_size_limit(1 << 20);
 }
 
+// Where a column chunk begins.
+int64_t StartOf(const parquet::ColumnChunkMetaData& chunk);
+
 arrow::Status DescribeFile(const parquet::FileMetaData& metadata, CArrowParquetFile* out);
 arrow::Status DescribeRowGroup(const parquet::FileMetaData& metadata, int32_t rowGroup,
                                CArrowRowGroup* out);

@@ -3,13 +3,16 @@
 #include <vector>
 
 #include <arrow/c/bridge.h>
+#include <arrow/io/memory.h>
 #include <arrow/record_batch.h>
 #include <arrow/util/key_value_metadata.h>
 #include <parquet/arrow/schema.h>
 #include <parquet/arrow/writer.h>
 #include <parquet/properties.h>
 
+#include "ParquetCopy.h"
 #include "ParquetFooter.h"
+#include "ParquetRead.h"
 
 namespace {
 
@@ -90,6 +93,12 @@ struct CArrowParquetWriter {
   carrow::PoolReference pool{std::numeric_limits<int64_t>::max()};
   std::shared_ptr<arrow::io::OutputStream> sink;
   std::shared_ptr<arrow::Schema> schema;
+  std::shared_ptr<parquet::WriterProperties> properties;
+  std::shared_ptr<parquet::ArrowWriterProperties> arrowProperties;
+  std::shared_ptr<arrow::KeyValueMetadata> keyValues = std::make_shared<arrow::KeyValueMetadata>();
+  // Since row groups were copied; then what is written goes through `image`, a file of its own.
+  std::unique_ptr<carrow::RowGroupCopy> copy;
+  std::shared_ptr<arrow::io::BufferOutputStream> image;
   std::unique_ptr<parquet::arrow::FileWriter> writer;
   std::shared_ptr<parquet::FileMetaData> metadata;
   carrow::Bounds bounds;
@@ -111,25 +120,36 @@ arrow::Status Open(CArrowSink sink, ArrowSchema* schema, const CArrowParquetWrit
   }
   SetFile(options, &builder);
   ARROW_RETURN_NOT_OK(SetLeaves(options, *handle->schema, &builder));
+  handle->properties = builder.build();
   parquet::ArrowWriterProperties::Builder arrowBuilder;
   arrowBuilder.set_use_threads(options.usesThreads);
+  handle->arrowProperties = arrowBuilder.build();
+  for (int32_t index = 0; index < options.metadataCount; index++) {
+    handle->keyValues->Append(options.metadataKeys[index], options.metadataValues[index]);
+  }
+  return arrow::Status::OK();
+}
+
+// Opens the writer of rows if it is not open.
+arrow::Status PrepareRows(CArrowParquetWriter* handle) {
+  if (handle->writer != nullptr) return arrow::Status::OK();
+  std::shared_ptr<arrow::io::OutputStream> sink = handle->sink;
+  if (handle->copy != nullptr) {
+    ARROW_ASSIGN_OR_RAISE(handle->image,
+                          arrow::io::BufferOutputStream::Create(1 << 16, handle->pool.get()));
+    sink = handle->image;
+  }
   ARROW_ASSIGN_OR_RAISE(
       handle->writer,
-      parquet::arrow::FileWriter::Open(*handle->schema, handle->pool.get(), handle->sink,
-                                       builder.build(), arrowBuilder.build()));
-  if (options.metadataCount > 0) {
-    auto metadata = std::make_shared<arrow::KeyValueMetadata>();
-    for (int32_t index = 0; index < options.metadataCount; index++) {
-      metadata->Append(options.metadataKeys[index], options.metadataValues[index]);
-    }
-    ARROW_RETURN_NOT_OK(handle->writer->AddKeyValueMetadata(metadata));
-  }
+      parquet::arrow::FileWriter::Open(*handle->schema, handle->pool.get(), sink,
+                                       handle->properties, handle->arrowProperties));
   return arrow::Status::OK();
 }
 
 arrow::Status Write(CArrowParquetWriter* handle, ArrowArray* array) {
   ARROW_ASSIGN_OR_RAISE(auto batch, arrow::ImportRecordBatch(array, handle->schema));
   if (batch->num_rows() == 0) return arrow::Status::OK();
+  ARROW_RETURN_NOT_OK(PrepareRows(handle));
   if (!handle->rowGroupIsOpen) {
     ARROW_RETURN_NOT_OK(handle->writer->NewBufferedRowGroup());
     handle->rowGroupIsOpen = true;
@@ -137,9 +157,57 @@ arrow::Status Write(CArrowParquetWriter* handle, ArrowArray* array) {
   return handle->writer->WriteRecordBatch(*batch);
 }
 
-arrow::Status Finish(CArrowParquetWriter* handle, CArrowParquetFile* out, int64_t* fileBytes) {
+arrow::Status EndRowGroup(CArrowParquetWriter* handle) {
+  // The next batch begins a row group, which ends the one that is open.
+  handle->rowGroupIsOpen = false;
+  if (handle->image == nullptr) return arrow::Status::OK();
   ARROW_RETURN_NOT_OK(handle->writer->Close());
-  handle->metadata = handle->writer->metadata();
+  handle->writer.reset();
+  ARROW_ASSIGN_OR_RAISE(auto bytes, handle->image->Finish());
+  handle->image.reset();
+  auto input = std::make_shared<arrow::io::BufferReader>(std::move(bytes));
+  auto file = parquet::ParquetFileReader::Open(input);
+  for (int rowGroup = 0; rowGroup < file->metadata()->num_row_groups(); rowGroup++) {
+    ARROW_RETURN_NOT_OK(handle->copy->Append(file.get(), input.get(), rowGroup));
+  }
+  return arrow::Status::OK();
+}
+
+arrow::Status Copy(CArrowParquetWriter* handle, const carrow::ReaderState& from, bool* isCopied) {
+  *isCopied = false;
+  // What was written so went into the file itself.
+  if (handle->writer != nullptr && handle->image == nullptr) return arrow::Status::OK();
+  const bool isFirst = handle->copy == nullptr;
+  if (isFirst) {
+    std::shared_ptr<parquet::SchemaDescriptor> schema;
+    ARROW_RETURN_NOT_OK(parquet::arrow::ToParquetSchema(
+        handle->schema.get(), *handle->properties, *handle->arrowProperties, &schema));
+    handle->copy = std::make_unique<carrow::RowGroupCopy>(handle->sink, std::move(schema),
+                                                          handle->properties);
+  }
+  if (!handle->copy->CanTake(*from.metadata)) {
+    if (isFirst) handle->copy.reset();
+    return arrow::Status::OK();
+  }
+  ARROW_RETURN_NOT_OK(EndRowGroup(handle));
+  for (int rowGroup = 0; rowGroup < from.metadata->num_row_groups(); rowGroup++) {
+    ARROW_RETURN_NOT_OK(
+        handle->copy->Append(from.reader->parquet_reader(), from.file.get(), rowGroup));
+  }
+  *isCopied = true;
+  return arrow::Status::OK();
+}
+
+arrow::Status Finish(CArrowParquetWriter* handle, CArrowParquetFile* out, int64_t* fileBytes) {
+  if (handle->copy != nullptr) {
+    ARROW_RETURN_NOT_OK(EndRowGroup(handle));
+    ARROW_ASSIGN_OR_RAISE(handle->metadata, handle->copy->Finish(handle->keyValues));
+  } else {
+    ARROW_RETURN_NOT_OK(PrepareRows(handle));
+    ARROW_RETURN_NOT_OK(handle->writer->AddKeyValueMetadata(handle->keyValues));
+    ARROW_RETURN_NOT_OK(handle->writer->Close());
+    handle->metadata = handle->writer->metadata();
+  }
   ARROW_RETURN_NOT_OK(handle->sink->Flush());
   ARROW_ASSIGN_OR_RAISE(*fileBytes, handle->sink->Tell());
   return carrow::DescribeFile(*handle->metadata, out);
@@ -168,11 +236,12 @@ bool CArrowParquetWriterWrite(CArrowParquetWriter* writer, ArrowArray* batch,
 }
 
 bool CArrowParquetWriterEndRowGroup(CArrowParquetWriter* writer, CArrowStatus* status) {
-  // The next batch begins a row group, which ends the one that is open.
-  return Guard(status, [&]() -> arrow::Status {
-    writer->rowGroupIsOpen = false;
-    return arrow::Status::OK();
-  });
+  return Guard(status, [&] { return EndRowGroup(writer); });
+}
+
+bool CArrowParquetWriterCopy(CArrowParquetWriter* writer, CArrowParquetReader* reader,
+                             bool* isCopied, CArrowStatus* status) {
+  return Guard(status, [&] { return Copy(writer, *reader->state, isCopied); });
 }
 
 int64_t CArrowParquetWriterBufferedBytes(CArrowParquetWriter* writer) {

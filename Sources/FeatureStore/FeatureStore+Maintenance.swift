@@ -85,6 +85,9 @@ extension FeatureStore {
     var text =
       "\(result.rewrittenFileCount) files (\(result.rewrittenBytes) bytes) became "
       + "\(result.addedFileCount) (\(result.addedBytes) bytes), \(result.rowCount) rows"
+    if result.copiedFileCount > 0 {
+      text += "; \(result.copiedFileCount) files copied without decoding"
+    }
     if result.removedDeleteFileCount > 0 {
       text += "; \(result.removedDeleteFileCount) delete files that applied to nothing taken out"
     }

@@ -50,4 +50,24 @@ import Testing
     try fixture.vacuum("db.t")
     try fixture.expectRows("db.t", rows, "after the vacuum")
   }
+
+  /// Row groups that were copied into another file are read by everybody.
+  @Test func copiedRowGroupsAreReadByAll() throws {
+    let fixture = try InteropFixture()
+    var table = try fixture.create(
+      "db.copied", AllTypes.schema(AllTypes.primitives),
+      properties: ["write.parquet.row-group-limit": "40"])
+    var rows: [JSONValue] = []
+    for append in Int64(0)..<6 {
+      let more = AllTypes.random(
+        50, firstID: append * 50, seed: UInt64(append + 5), AllTypes.primitives)
+      table = try table.appending(more)
+      rows += more
+    }
+    let job = try RewriteDataFiles(table)
+    let result = try job.execute(job.plan())
+    #expect(result.copiedFileCount == 6 && result.addedFileCount == 1)
+    try fixture.vacuum("db.copied")
+    try fixture.expectRows("db.copied", rows, "copied", columns: AllTypes.primitives)
+  }
 }

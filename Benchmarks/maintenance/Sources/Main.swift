@@ -146,6 +146,7 @@ import Storage
     print(
       #"{"seconds": \#(end - start), "planning": \#(planned - start), "cpu": \#(used.cpu), "#
         + #""peak-mib": \#(used.peak), "files-before": \#(result.rewrittenFileCount), "#
+        + #""files-copied": \#(result.copiedFileCount), "#
         + #""files-after": \#(result.addedFileCount), "bytes-before": \#(result.rewrittenBytes), "#
         + #""bytes-after": \#(result.addedBytes), "rows": \#(result.rowCount), "#
         + #""paths": [\#(added.joined(separator: ", "))]}"#)

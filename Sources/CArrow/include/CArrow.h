@@ -302,6 +302,11 @@ bool CArrowParquetWriterWrite(CArrowParquetWriter* writer, struct ArrowArray* ba
                               CArrowStatus* status);
 /* Ends the row group, so that the next batch begins another. */
 bool CArrowParquetWriterEndRowGroup(CArrowParquetWriter* writer, CArrowStatus* status);
+/* Copies all row groups of a file, their pages as they are, checksums compared. `*isCopied` is false, and nothing
+   has happened, when that file has other columns, another compression or fewer indexes than this one is to have,
+   or rows were written before and none copied. Rows may be written after it. */
+bool CArrowParquetWriterCopy(CArrowParquetWriter* writer, CArrowParquetReader* reader,
+                             bool* isCopied, CArrowStatus* status);
 /* Bytes of the open row group held in memory (compressed pages and unfinished ones). */
 int64_t CArrowParquetWriterBufferedBytes(CArrowParquetWriter* writer);
 /* Writes the footer; the file's figures can be asked for afterwards. */

@@ -162,6 +162,26 @@ public struct ParquetReaderOptions: Hashable, Sendable {
       decoding: UnsafeRawBufferPointer(start: text, count: Int(length)), as: UTF8.self)
   }
 
+  /// Whether everything in the file has a checksum: then it is one of `ParquetWriter`'s, with footer checksums.
+  func hasChecksums() throws(FileFormatError) -> Bool {
+    let (footer, index) = (
+      try metadata(ParquetChecksum.footerKey), try metadata(ParquetChecksum.indexKey)
+    )
+    return footer != nil && index != nil
+  }
+
+  /// Copies all row groups into a writer of the glue's; false, and nothing done, when it is to have other ones.
+  func copyRowGroups(
+    into writer: OpaquePointer?, failure: @autoclosure () -> StorageError?
+  ) throws(FileFormatError) -> Bool {
+    try checkIndex()
+    var isCopied = false
+    try callArrow(path: path, failure: source.failure ?? failure()) {
+      unsafe CArrowParquetWriterCopy(writer, handle, &isCopied, &$0)
+    }
+    return isCopied
+  }
+
   /// The rows, in the order of the file.
   ///
   /// - Parameters:

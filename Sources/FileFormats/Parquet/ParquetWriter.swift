@@ -63,6 +63,20 @@ public import Storage
     }
   }
 
+  /// Puts all row groups of another file behind those that are there, their pages byte for byte: nothing is
+  /// decompressed or decoded, but every checksum is compared. Statistics, page indexes and bloom filters come along.
+  ///
+  /// Rows may be written afterwards. Memory: a column chunk, the bloom filters of all that was copied, and, of what is
+  /// written afterwards, the open row group once more.
+  ///
+  /// - Returns: false, and nothing has happened, when the file has other columns, another compression, or fewer
+  ///   indexes or checksums than this one is to have; or rows were written before anything was copied.
+  public func copyRowGroups(of reader: ParquetReader) throws(FileFormatError) -> Bool {
+    try checkOpen()
+    guard try reader.hasChecksums() else { return false }
+    return try unsafe reader.copyRowGroups(into: handle, failure: sink.failure)
+  }
+
   /// Bytes that the open row group holds in memory.
   public var bufferedBytes: Int64 {
     isFinished ? 0 : unsafe CArrowParquetWriterBufferedBytes(handle)

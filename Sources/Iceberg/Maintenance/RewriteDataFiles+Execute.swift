@@ -209,6 +209,10 @@ extension RewriteDataFiles {
     result.table = try commit.commit().table
     result.commitCount += 1
     result.rewrittenFileCount += removed.count
+    for file in written.flatMap(\.copied) {
+      result.copiedFileCount += 1
+      result.copiedBytes = result.copiedBytes.addingSaturated(file.fileSizeInBytes)
+    }
     result.addedFileCount += added.count
     result.removedRowCount = result.removedRowCount.addingSaturated(removedRows)
     for file in removed {

@@ -15,6 +15,8 @@ extension RewriteDataFiles {
     var work: Work
     var removed: [DataFile]
     var added: [DataFile]
+    /// Those of the removed ones whose row groups were copied.
+    var copied: [DataFile]
     var removedRowCount: Int64
   }
 
@@ -29,8 +31,13 @@ extension RewriteDataFiles {
       var read: Int64 = 0
       var removedRows: Int64 = 0
       let tasks = try tasks(of: work)
+      let (copied, decoded) = try copy(tasks, of: work, order, writer, scan(table, memory))
+      for file in copied {
+        read = read.addingSaturated(file.recordCount)
+        if work.replanCount == 0 { meter.add(file) }
+      }
       let sort = order.map { ExternalSort(table, $0, memoryBytes: memory.sortBytes) }
-      let rows = try GroupRows(scan(table, memory), tasks, memory.decoding(work.group))
+      let rows = try GroupRows(scan(table, memory), decoded, memory.decoding(work.group))
       while let event = try rows.next() {
         if isStopped() { throw stopped }
         switch event {
@@ -56,7 +63,8 @@ extension RewriteDataFiles {
           .validationFailed, "\(read) rows were read but \(written) written: nothing is committed")
       }
       return Written(
-        work: work, removed: tasks.map(\.dataFile), added: added, removedRowCount: removedRows)
+        work: work, removed: tasks.map(\.dataFile), added: added, copied: copied,
+        removedRowCount: removedRows)
     } catch {
       writer.abandon()
       throw error

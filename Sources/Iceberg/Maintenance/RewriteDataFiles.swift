@@ -79,6 +79,7 @@ public struct RewriteDataFiles: Sendable {
     }
     let files = planner.plan(
       candidates, outputSpecID: try options.outputSpec(head.metadata).specID)
+    try addStatistics(to: &tasks, of: files, scan)
     return RewriteDataFilesPlan(
       table: head, startingSnapshot: planned.snapshot, files: files, tasks: tasks)
   }
@@ -120,6 +121,9 @@ public struct RewriteDataFilesResult: Sendable {
   public var table: Table
   public var rewrittenFileCount = 0
   public var rewrittenBytes: Int64 = 0
+  /// Of the rewritten files those whose row groups were copied, without decoding them.
+  public var copiedFileCount = 0
+  public var copiedBytes: Int64 = 0
   public var addedFileCount = 0
   public var addedBytes: Int64 = 0
   public var rowCount: Int64 = 0
@@ -145,6 +149,7 @@ public struct RewriteDataFilesResult: Sendable {
     [
       "rewritten-files": .integer(Int64(rewrittenFileCount)),
       "rewritten-bytes": .integer(rewrittenBytes),
+      "copied-files": .integer(Int64(copiedFileCount)), "copied-bytes": .integer(copiedBytes),
       "added-files": .integer(Int64(addedFileCount)), "added-bytes": .integer(addedBytes),
       "rows": .integer(rowCount), "removed-rows": .integer(removedRowCount),
       "commits": .integer(Int64(commitCount)),

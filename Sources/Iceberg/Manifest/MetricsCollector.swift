@@ -26,6 +26,16 @@ public struct MetricsCollector: Sendable {
     rowCount += Int64(batch.rowCount)
   }
 
+  /// Takes the rows of a whole file into account, by what the table says of them.
+  ///
+  /// - Returns: false, and nothing has happened, where it says less than is to be said.
+  mutating func add(_ file: DataFile) -> Bool {
+    guard columns.allSatisfy({ $0.isCovered(by: file) }) else { return false }
+    for index in columns.indices { columns[index].add(file) }
+    rowCount = rowCount.addingSaturated(file.recordCount)
+    return true
+  }
+
   /// Stores the record count, counts and bounds in a file's description.
   public func apply(to file: inout DataFile) {
     file.recordCount = rowCount
@@ -45,6 +55,8 @@ struct ColumnMetrics: Sendable {
   /// Texts are kept as bytes until they are stored.
   private var lower: Literal?
   private var upper: Literal?
+  /// Some texts have no bound above them of the length wanted.
+  private var hasNoUpper = false
 
   static func plan(
     _ fields: [NestedField], _ configuration: MetricsConfiguration
@@ -100,9 +112,56 @@ struct ColumnMetrics: Sendable {
     if mode == .counts, field.type != .float, field.type != .double { return }
     let range = column.range(of: field.type, presence: presence)
     nanCount += Int64(range.nanCount)
-    guard mode != .counts, let low = range.lower, let high = range.upper else { return }
-    if lower.map({ low.precedes($0) }) ?? true { lower = low }
-    if upper.map({ $0.precedes(high) }) ?? true { upper = high }
+    if mode != .counts { widen(range.lower, range.upper) }
+  }
+
+  func isCovered(by file: DataFile) -> Bool {
+    guard members.isEmpty else { return members.allSatisfy { $0.isCovered(by: file) } }
+    let isFloating = field.type == .float || field.type == .double
+    guard let values = file.valueCounts[field.id], let nulls = file.nullValueCounts[field.id],
+      let nans = isFloating ? file.nanValueCounts[field.id] : 0
+    else { return false }
+    if mode == .counts || nulls.addingSaturated(nans) >= values { return true }
+    let hasUpper = bound(file.upperBounds) != nil || isBytes && mode != .full
+    return bound(file.lowerBounds) != nil && hasUpper
+  }
+
+  /// The caller has seen that the file covers the column.
+  mutating func add(_ file: DataFile) {
+    for index in members.indices { members[index].add(file) }
+    guard members.isEmpty else { return }
+    valueCount = valueCount.addingSaturated(file.valueCounts[field.id] ?? 0)
+    nullCount = nullCount.addingSaturated(file.nullValueCounts[field.id] ?? 0)
+    nanCount = nanCount.addingSaturated(file.nanValueCounts[field.id] ?? 0)
+    guard mode != .counts else { return }
+    let upper = bound(file.upperBounds)
+    hasNoUpper = hasNoUpper || upper == nil && bound(file.lowerBounds) != nil
+    widen(bound(file.lowerBounds), upper)
+  }
+
+  private var isBytes: Bool {
+    switch field.type {
+    case .string, .binary, .fixed: true
+    default: false
+    }
+  }
+
+  /// A bound of the column as `lower` and `upper` have it.
+  private func bound(_ bounds: [Int32: [UInt8]]) -> Literal? {
+    guard let bytes = bounds[field.id] else { return nil }
+    switch field.type {
+    case .string, .binary, .uuid, .fixed: return .binary(bytes)
+    default:
+      guard let bound = try? Literal(boundBytes: bytes, type: field.type), !bound.isNaN else {
+        return nil
+      }
+      return bound
+    }
+  }
+
+  private mutating func widen(_ low: Literal?, _ high: Literal?) {
+    if let low, lower.map({ low.precedes($0) }) ?? true { lower = low }
+    if let high, upper.map({ $0.precedes(high) }) ?? true { upper = high }
   }
 
   func apply(to file: inout DataFile) {
@@ -114,7 +173,7 @@ struct ColumnMetrics: Sendable {
     file.nullValueCounts[field.id] = nullCount
     if field.type == .float || field.type == .double { file.nanValueCounts[field.id] = nanCount }
     file.lowerBounds[field.id] = lower.flatMap { lowerBytes($0) }
-    file.upperBounds[field.id] = upper.flatMap { upperBytes($0) }
+    file.upperBounds[field.id] = hasNoUpper ? nil : upper.flatMap { upperBytes($0) }
   }
 
   private func lowerBytes(_ value: Literal) -> [UInt8]? {

@@ -143,14 +143,18 @@ public final class FileScan {
 
   /// Throws when the file is not the one that the manifest describes. A footer has no checksum: without
   /// this a damaged one could make rows or a column vanish unseen.
-  private static func check(
-    _ rowCount: Int64, _ columns: Schema, _ wanted: [NestedField], against file: DataFile
-  ) throws(IcebergError) {
+  static func check(_ rowCount: Int64, against file: DataFile) throws(IcebergError) {
     guard rowCount == file.recordCount else {
       throw IcebergError(
         .invalidMetadata,
         "the file has \(rowCount) rows, and its manifest says that it has \(file.recordCount)")
     }
+  }
+
+  private static func check(
+    _ rowCount: Int64, _ columns: Schema, _ wanted: [NestedField], against file: DataFile
+  ) throws(IcebergError) {
+    try check(rowCount, against: file)
     for field in wanted where field.type != .unknown && file.valueCounts[field.id] != nil {
       guard columns.index(ofFieldID: field.id) != nil else {
         throw IcebergError(

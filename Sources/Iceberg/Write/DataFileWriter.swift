@@ -130,6 +130,28 @@ public final class DataFileWriter {
     }
   }
 
+  /// Adds the rows of a data file by copying its row groups, without decoding them. A file is never copied into two.
+  ///
+  /// - Returns: false, and nothing has happened, when they are not what this writer would write: other columns,
+  ///   partition spec, compression, indexes or metrics, or small or very large row groups.
+  func copy(_ file: DataFile, from reader: ParquetReader) throws(IcebergError) -> Bool {
+    let groups = reader.rowGroups
+    let largest = rowGroupSizeBytes.addingSaturated(rowGroupSizeBytes)
+    guard file.specID == spec.specID, !options.writesRowLineage,
+      file.fileSizeInBytes <= targetFileSizeBytes, !groups.isEmpty,
+      file.hasLargeRowGroups(
+        count: groups.count, sizeBytes: rowGroupSizeBytes, rows: parquet.rowGroupRows),
+      groups.allSatisfy({ $0.compressedBytes <= largest })
+    else { return false }
+    let key = Key(partition: file.partition)
+    if let size = try open[key]?.currentSize(),
+      size.addingSaturated(file.fileSizeInBytes) > targetFileSizeBytes
+    {
+      try end(key)
+    }
+    return try opened(key, parquet).copy(reader, file)
+  }
+
   /// Ends all files.
   ///
   /// - Returns: the files, durable, in the order in which they were ended.
@@ -206,19 +228,26 @@ public final class DataFileWriter {
   }
 
   private func write(_ batch: RecordBatch, to key: Key) throws(IcebergError) {
-    if open[key] == nil {
-      if open.count >= max(1, options.maximumOpenFiles),
-        let fullest = open.max(by: { $0.value.rowCount < $1.value.rowCount })?.key
-      {
-        try end(fullest)
-      }
-      open[key] = try OpenDataFile(
-        table.io, location: newLocation(key), columns: columns,
-        parquet: parquet(startingWith: batch), rowGroupSizeBytes: rowGroupSizeBytes,
-        metrics: MetricsCollector(schema: schema, configuration: metrics))
+    let file = try opened(key, parquet(startingWith: batch))
+    if try file.write(batch, targetFileSizeBytes: targetFileSizeBytes) { try end(key) }
+  }
+
+  /// The file of a partition, which is begun if there is none.
+  private func opened(
+    _ key: Key, _ parquet: @autoclosure () -> ParquetWriterOptions
+  ) throws(IcebergError) -> OpenDataFile {
+    if let file = open[key] { return file }
+    if open.count >= max(1, options.maximumOpenFiles),
+      let fullest = open.max(by: { $0.value.rowCount < $1.value.rowCount })?.key
+    {
+      try end(fullest)
     }
-    let isFull = try open[key]?.write(batch, targetFileSizeBytes: targetFileSizeBytes) ?? false
-    if isFull { try end(key) }
+    let file = try OpenDataFile(
+      table.io, location: newLocation(key), columns: columns, parquet: parquet(),
+      rowGroupSizeBytes: rowGroupSizeBytes,
+      metrics: MetricsCollector(schema: schema, configuration: metrics))
+    open[key] = file
+    return file
   }
 
   /// Options for a file that begins with these rows.
@@ -232,6 +261,8 @@ public final class DataFileWriter {
 
   private func end(_ key: Key) throws(IcebergError) {
     guard let file = open.removeValue(forKey: key) else { return }
+    // Begun for rows that were then not copied.
+    guard file.rowCount > 0 else { return file.abandon(table.io) }
     var dataFile = try file.finish(table.io, specID: spec.specID, partition: key.partition)
     dataFile.sortOrderID = options.sortOrderID
     finished.append(dataFile)
@@ -372,5 +403,13 @@ struct PartitionSplit {
       numbers.append(number)
     }
     return (numbers, literals)
+  }
+}
+
+extension DataFile {
+  /// Whether the file, if it has so many row groups, has them of at least a quarter of the size that is usual: smaller
+  /// ones are better decoded, and put together.
+  func hasLargeRowGroups(count: Int, sizeBytes: Int64, rows: Int) -> Bool {
+    fileSizeInBytes / Int64(count) >= sizeBytes / 4 || recordCount / Int64(count) >= rows / 4
   }
 }

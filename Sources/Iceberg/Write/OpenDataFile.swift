@@ -15,6 +15,8 @@ final class OpenDataFile {
   /// What the file had grown to, and by how much at most with one batch.
   private var size: Int64 = 0
   private var largestStep: Int64 = 0
+  /// What the files were long whose row groups are in it.
+  private var copiedBytes: Int64 = 0
 
   /// From so many rows on a batch is handed to the thread.
   private static let largeBatchRows = 8192
@@ -55,6 +57,26 @@ final class OpenDataFile {
     if isLarge, largestStep > 0, size + 3 * largestStep < targetFileSizeBytes { return false }
     measure(try encoder.wait())
     return size >= targetFileSizeBytes
+  }
+
+  /// Adds the row groups of another file as they are, of which the table says what it says of `description`.
+  ///
+  /// - Returns: false, and nothing has happened, when that is not possible.
+  func copy(_ reader: ParquetReader, _ description: DataFile) throws(IcebergError) -> Bool {
+    var all = metrics
+    guard all.add(description), let size = try encoder.copy(reader) else { return false }
+    metrics = all
+    rowCount = Int(clamping: Int64(rowCount).addingSaturated(description.recordCount))
+    copiedBytes = copiedBytes.addingSaturated(description.fileSizeInBytes)
+    // The last mebibyte may not have reached the file.
+    measure(max(size, copiedBytes))
+    return true
+  }
+
+  /// About how large the file would be if it were ended now.
+  func currentSize() throws(IcebergError) -> Int64 {
+    measure(max(try encoder.wait(), copiedBytes))
+    return size
   }
 
   private func measure(_ newSize: Int64) {
@@ -123,6 +145,16 @@ private final class BatchEncoder {
       do { return try file.size() + writer.bufferedBytes } catch { throw IcebergError(error) }
     }
 
+    /// nil when nothing can be copied.
+    func copy(_ reader: ParquetReader) throws(IcebergError) -> Int64? {
+      do {
+        guard try writer.copyRowGroups(of: reader) else { return nil }
+        return try file.size() + writer.bufferedBytes
+      } catch let error as FileFormatError { throw IcebergError(error) } catch {
+        throw IcebergError(.inputOutput, "\(error)")
+      }
+    }
+
     func finish() throws(IcebergError) -> ParquetFileSummary {
       do { return try writer.finish() } catch { throw IcebergError(error) }
     }
@@ -142,6 +174,14 @@ private final class BatchEncoder {
   func write(_ batch: RecordBatch) throws(IcebergError) -> Int64 {
     _ = try wait()
     let size = try output.write(batch)
+    monitor.withLock { $0.size = size }
+    return size
+  }
+
+  /// Copies the row groups of another file; returns the file's size with them, nil when they cannot be copied.
+  func copy(_ reader: ParquetReader) throws(IcebergError) -> Int64? {
+    _ = try wait()
+    guard let size = try output.copy(reader) else { return nil }
     monitor.withLock { $0.size = size }
     return size
   }
