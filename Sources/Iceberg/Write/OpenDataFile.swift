@@ -19,7 +19,7 @@ final class OpenDataFile {
   private var copiedBytes: Int64 = 0
 
   /// From so many rows on a batch is handed to the thread.
-  private static let largeBatchRows = 8192
+  private static let largeBatchRows = 2048
 
   init(
     _ io: FileIO, location: String, columns: Schema, parquet: ParquetWriterOptions,
