@@ -233,6 +233,12 @@ arrow::Status RowGroupCopy::AppendChunk(const parquet::ColumnChunkMetaData& chun
   if (start < 0 || size < 0 || start > fileBytes || size > fileBytes - start) {
     return arrow::Status::Invalid("a column chunk beyond the end of the file");
   }
+  const int64_t data = chunk.data_page_offset();
+  const bool hasDictionary = chunk.has_dictionary_page();
+  if (data < start || data > start + size || chunk.total_uncompressed_size() < 0 ||
+      (hasDictionary && chunk.dictionary_page_offset() != start)) {
+    return Damaged();
+  }
   ARROW_ASSIGN_OR_RAISE(auto bytes, input->ReadAt(start, size));
   if (bytes->size() != size) return arrow::Status::Invalid("the file ends in a column chunk");
   const parquet::ColumnDescriptor& descriptor = *schema_->Column(leaf);
@@ -257,8 +263,7 @@ arrow::Status RowGroupCopy::AppendChunk(const parquet::ColumnChunkMetaData& chun
   auto* column = group_->NextColumnChunk();
   if (statistics != nullptr) column->SetStatistics(*statistics);
   if (auto levels = chunk.size_statistics()) column->SetSizeStatistics(*levels);
-  const bool hasDictionary = !pages.dictionaries.empty();
-  column->Finish(chunk.num_values(), hasDictionary ? place : -1, -1, chunk.data_page_offset() + shift,
+  column->Finish(chunk.num_values(), hasDictionary ? place : -1, -1, data + shift,
                  size, chunk.total_uncompressed_size(), hasDictionary,
                  hasDictionary && pages.data.size() > 1, pages.dictionaries, pages.data);
   return arrow::Status::OK();
