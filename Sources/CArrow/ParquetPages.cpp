@@ -70,7 +70,8 @@ arrow::Status LoadIndex(CArrowParquetReader* reader, int32_t rowGroup, int32_t l
       return arrow::Status::OK();
     }
   }
-  reader->index = ChunkIndex{std::move(starts), std::move(pages), chunk.hasBounds};
+  reader->index = ChunkIndex{std::move(starts), index->GetOffsetIndex(leaf), std::move(pages),
+                             chunk.hasBounds};
   return arrow::Status::OK();
 }
 
@@ -81,6 +82,7 @@ arrow::Status Describe(const ChunkIndex& index, int32_t page, CArrowPage* out) {
   const auto place = static_cast<size_t>(page);
   *out = CArrowPage{};
   out->firstRow = index.starts[place];
+  out->byteOffset = index.offsets->page_locations()[place].offset;
   out->nullCount = -1;
   if (index.pages == nullptr) return arrow::Status::OK();
   out->hasOnlyNulls = index.pages->null_pages()[place];

@@ -38,6 +38,8 @@ using PageStarts = std::vector<int64_t>;
 // The page index of one column chunk.
 struct ChunkIndex {
   PageStarts starts;
+  // As many as `starts`.
+  std::shared_ptr<parquet::OffsetIndex> offsets;
   // Null where bounds and counts are not known, or not to be believed.
   std::shared_ptr<parquet::ColumnIndex> pages;
   bool hasBounds = false;

@@ -179,6 +179,18 @@ import Testing
     #expect(try table.sortedRows() == before)
   }
 
+  @Test func s23AFileWithOtherRowsThanTheTableSaysIsNotCopied() throws {
+    let fixture = try MaintenanceFixture()
+    var table = try fixture.table(properties: Self.properties)
+    for start in 0..<5 { table = try table.appending(ids(Int64(start) * 40, 40)) }
+    var file = try #require(try table.writeFiles([ids(200, 40)]).first)
+    file.recordCount += 1
+    table = try table.newAppend([file]).commit().table
+    let result = try rewrite(table)
+    #expect(result.commitCount == 0 && result.failures.count == 1)
+    #expect(result.failures.first?.error.description.contains("has 40 rows") == true)
+  }
+
   @Test func aDamagedFileIsNotCopied() throws {
     let fixture = try MaintenanceFixture()
     var table = try fixture.table(properties: Self.properties)

@@ -191,6 +191,7 @@ bool CArrowParquetReaderScan(CArrowParquetReader* reader, const int32_t* fields,
 /* A data page of a column chunk, as the page index describes it. */
 typedef struct CArrowPage {
   int64_t firstRow; /* within the row group */
+  int64_t byteOffset; /* of the page's header in the file, as the index says */
   int64_t nullCount; /* -1 when unknown */
   bool hasOnlyNulls;
   bool hasBounds;

@@ -80,6 +80,8 @@ public struct ParquetColumnChunk: Hashable, Sendable {
 public struct ParquetPage: Hashable, Sendable {
   /// Positions in the row group.
   public var rows: Range<Int64>
+  /// Where in the file the page's header begins, as the index says.
+  public var byteOffset: Int64
   public var nullCount: Int64?
   public var hasOnlyNulls: Bool
   /// Bounds that may not occur.
@@ -87,6 +89,7 @@ public struct ParquetPage: Hashable, Sendable {
 
   init(_ page: CArrowPage, end: Int64) {
     rows = unsafe page.firstRow..<end
+    byteOffset = unsafe page.byteOffset
     nullCount = unsafe page.nullCount >= 0 ? page.nullCount : nil
     hasOnlyNulls = unsafe page.hasOnlyNulls
     if unsafe page.hasBounds {
