@@ -4,8 +4,8 @@
 
 The table is fstore's: Parquet files as its writer makes them, in one commit. fstore plans, rewrites and commits; Polars and DuckDB
 only copy the same files' rows into one file, with the same compression, and Arrow's own reader and writer too where the files
-are large; there fstore also takes its turn with `rewrite-all`, which has everything decoded. PyIceberg reads the table and overwrites it, in a catalog
-of its own. Every figure is of a whole process: wall time, processor time, peak memory; contenders take turns and medians are
+are large; there fstore also takes its turn with `rewrite-all`, which has everything decoded. PyIceberg reads the table and
+overwrites it, in a catalog of its own. Every figure is of a whole process: wall time, processor time, peak memory; contenders take turns and medians are
 compared. The rows after compaction are compared with those before. Compaction that sorts, by record and time, is compared with Polars'
 and DuckDB's sort of the same files into one. fstore compacts within 256 MiB.
 

@@ -66,9 +66,9 @@ bool IsPlain(const uint8_t* bytes, int64_t size, int32_t count, const parquet::C
 
 // How long the dictionary is, which comes first, decompressed; an error when it is not what its header says.
 arrow::Result<int64_t> DictionaryBytes(const std::shared_ptr<arrow::Buffer>& bytes,
-                              const parquet::ColumnChunkMetaData& chunk,
-                              const parquet::ColumnDescriptor& leaf,
-                              const parquet::ReaderProperties& properties) {
+                                       const parquet::ColumnChunkMetaData& chunk,
+                                       const parquet::ColumnDescriptor& leaf,
+                                       const parquet::ReaderProperties& properties) {
   auto stream = std::make_shared<arrow::io::BufferReader>(bytes);
   auto page = parquet::PageReader::Open(stream, chunk.num_values(), chunk.compression(),
                                         properties, leaf)
@@ -213,7 +213,8 @@ bool RowGroupCopy::CanTake(const parquet::FileMetaData& file) const {
       auto chunk = group->ColumnChunk(leaf);
       const auto& wanted = properties_->column_properties(schema_->Column(leaf)->path());
       if (chunk->compression() != wanted.compression() || chunk->has_index_page() ||
-          chunk->crypto_metadata() != nullptr || chunk->encoding_stats().empty() || !chunk->file_path().empty() ||
+          chunk->crypto_metadata() != nullptr || chunk->encoding_stats().empty() ||
+          !chunk->file_path().empty() ||
           chunk->GetOffsetIndexLocation().has_value() != wanted.page_index_enabled() ||
           (wanted.bloom_filter_enabled() && !chunk->bloom_filter_offset().has_value()) ||
           (wanted.statistics_enabled() && !chunk->is_stats_set())) {

@@ -32,7 +32,7 @@ import Testing
   @Test func filesOfLargeRowGroupsAreCopied() throws {
     let fixture = try MaintenanceFixture()
     var table = try fixture.table(properties: Self.properties)
-    for start in 0..<6 { table = try table.appending(ids(Int64(start) * 150, 150)) }
+    table = try table.appending(files: 6, rowsEach: 150)
     let before = ids(0, 900).map { TableRow($0) }
     let result = try rewrite(table)
     #expect(result.copiedFileCount == 6 && result.copiedBytes == result.rewrittenBytes)
@@ -95,7 +95,7 @@ import Testing
     var properties = Self.properties
     properties["write.metadata.metrics.column.name"] = "counts"
     var table = try fixture.table(properties: properties)
-    for start in 0..<3 { table = try table.appending(ids(Int64(start) * 40, 40)) }
+    table = try table.appending(files: 3, rowsEach: 40)
     var commit = table.newCommit()
     commit.setProperties(["write.metadata.metrics.column.name": "full"])
     table = try commit.commit().table
@@ -109,7 +109,7 @@ import Testing
   @Test func targetsHold() throws {
     let fixture = try MaintenanceFixture()
     var table = try fixture.table(properties: Self.properties)
-    for start in 0..<12 { table = try table.appending(ids(Int64(start) * 100, 100)) }
+    table = try table.appending(files: 12, rowsEach: 100)
     let size = try #require(try table.dataFiles().map(\.fileSizeInBytes).max())
     let before = try table.sortedRows()
     let result = try rewrite(table, ["target-file-size-bytes": "\(size * 4)"])
@@ -123,7 +123,7 @@ import Testing
     var properties = Self.properties
     properties["write.delete.mode"] = "merge-on-read"
     var table = try fixture.table(properties: properties)
-    for start in 0..<6 { table = try table.appending(ids(Int64(start) * 40, 40)) }
+    table = try table.appending(files: 6, rowsEach: 40)
     table = try table.deleteRows(where: .comparison("id", .equal, .long(50))).table
     let result = try rewrite(table)
     #expect(result.copiedFileCount == 5 && result.removedRowCount == 1 && result.rowCount == 239)
@@ -135,7 +135,7 @@ import Testing
     func filled(_ name: String, _ properties: [String: String] = [:]) throws -> Table {
       var table = try fixture.table(
         name, properties: Self.properties.merging(properties) { $1 })
-      for start in 0..<6 { table = try table.appending(ids(Int64(start) * 40, 40)) }
+      table = try table.appending(files: 6, rowsEach: 40)
       return table
     }
     // Sorted, of version 3, of another compression, of another schema.
@@ -182,7 +182,7 @@ import Testing
   @Test func s23AFileWithOtherRowsThanTheTableSaysIsNotCopied() throws {
     let fixture = try MaintenanceFixture()
     var table = try fixture.table(properties: Self.properties)
-    for start in 0..<5 { table = try table.appending(ids(Int64(start) * 40, 40)) }
+    table = try table.appending(files: 5, rowsEach: 40)
     var file = try #require(try table.writeFiles([ids(200, 40)]).first)
     file.recordCount += 1
     table = try table.newAppend([file]).commit().table
@@ -194,7 +194,7 @@ import Testing
   @Test func aDamagedFileIsNotCopied() throws {
     let fixture = try MaintenanceFixture()
     var table = try fixture.table(properties: Self.properties)
-    for start in 0..<6 { table = try table.appending(ids(Int64(start) * 40, 40)) }
+    table = try table.appending(files: 6, rowsEach: 40)
     let file = try #require(try table.dataFiles().last)
     let path = try Location.path(of: file.path)
     var bytes = try Data(contentsOf: URL(fileURLWithPath: path))

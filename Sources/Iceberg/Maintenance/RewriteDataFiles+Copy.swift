@@ -61,11 +61,7 @@ extension RewriteDataFiles {
       !file.valueCounts.isEmpty
     else { return false }
     do {
-      let reader = try ParquetReader(
-        file: try scan.table.io.open(file.path), options: scan.readerOptions)
-      try FileNameMark.check(try reader.metadata(FileNameMark.key), at: file.path)
-      try FileScan.check(reader.rowCount, against: file)
-      return try writer.copy(file, from: reader)
+      return try writer.copy(file, from: try FileScan.reader(of: file, scan))
     } catch let error as FileFormatError {
       throw IcebergError(error)
     } catch let error as IcebergError {

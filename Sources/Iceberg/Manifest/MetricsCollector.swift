@@ -109,7 +109,7 @@ struct ColumnMetrics: Sendable {
     valueCount += Int64(column.count)
     nullCount += Int64(absent)
     guard absent < column.count else { return }
-    if mode == .counts, field.type != .float, field.type != .double { return }
+    if mode == .counts, !isFloating { return }
     let range = column.range(of: field.type, presence: presence)
     nanCount += Int64(range.nanCount)
     if mode != .counts { widen(range.lower, range.upper) }
@@ -117,7 +117,6 @@ struct ColumnMetrics: Sendable {
 
   func isCovered(by file: DataFile) -> Bool {
     guard members.isEmpty else { return members.allSatisfy { $0.isCovered(by: file) } }
-    let isFloating = field.type == .float || field.type == .double
     guard let values = file.valueCounts[field.id], let nulls = file.nullValueCounts[field.id],
       let nans = isFloating ? file.nanValueCounts[field.id] : 0
     else { return false }
@@ -138,6 +137,8 @@ struct ColumnMetrics: Sendable {
     hasNoUpper = hasNoUpper || upper == nil && bound(file.lowerBounds) != nil
     widen(bound(file.lowerBounds), upper)
   }
+
+  private var isFloating: Bool { field.type == .float || field.type == .double }
 
   private var isBytes: Bool {
     switch field.type {
@@ -171,7 +172,7 @@ struct ColumnMetrics: Sendable {
     }
     file.valueCounts[field.id] = valueCount
     file.nullValueCounts[field.id] = nullCount
-    if field.type == .float || field.type == .double { file.nanValueCounts[field.id] = nanCount }
+    if isFloating { file.nanValueCounts[field.id] = nanCount }
     file.lowerBounds[field.id] = lower.flatMap { lowerBytes($0) }
     file.upperBounds[field.id] = hasNoUpper ? nil : upper.flatMap { upperBytes($0) }
   }

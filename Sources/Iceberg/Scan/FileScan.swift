@@ -50,12 +50,10 @@ public final class FileScan {
         throw IcebergError(.unsupported, "it is encrypted, which is not supported")
       }
       deleted = try DeletedRows(task, scan)
-      let reader = try ParquetReader(
-        file: try scan.table.io.open(file.path), options: scan.readerOptions)
-      try FileNameMark.check(try reader.metadata(FileNameMark.key), at: file.path)
+      let reader = try FileScan.reader(of: file, scan)
       let fields = try FileScan.fields(wanted, residual, tableSchema, deleted)
       let columns = try NameMapping.apply(scan.table.properties, to: reader.schema)
-      try FileScan.check(reader.rowCount, columns, fields, against: file)
+      try FileScan.check(columns, fields, against: file)
       projection = try ColumnProjection(
         fields, file: columns,
         constants: FileScan.constants(file, scan.table.metadata.partitionSpec(id: file.specID)))
@@ -141,20 +139,25 @@ public final class FileScan {
     return fields
   }
 
-  /// Throws when the file is not the one that the manifest describes. A footer has no checksum: without
-  /// this a damaged one could make rows or a column vanish unseen.
-  static func check(_ rowCount: Int64, against file: DataFile) throws(IcebergError) {
-    guard rowCount == file.recordCount else {
+  /// Opens a data file. Throws when it is not the one that the manifest describes: a footer of other writers has no
+  /// checksum, and without this a damaged one could make rows vanish unseen.
+  static func reader(of file: DataFile, _ scan: TableScan) throws -> ParquetReader {
+    let reader = try ParquetReader(
+      file: try scan.table.io.open(file.path), options: scan.readerOptions)
+    try FileNameMark.check(try reader.metadata(FileNameMark.key), at: file.path)
+    guard reader.rowCount == file.recordCount else {
       throw IcebergError(
         .invalidMetadata,
-        "the file has \(rowCount) rows, and its manifest says that it has \(file.recordCount)")
+        "the file has \(reader.rowCount) rows, and its manifest says that it has "
+          + "\(file.recordCount)")
     }
+    return reader
   }
 
+  /// Throws when the file lacks a column of which the manifest speaks.
   private static func check(
-    _ rowCount: Int64, _ columns: Schema, _ wanted: [NestedField], against file: DataFile
+    _ columns: Schema, _ wanted: [NestedField], against file: DataFile
   ) throws(IcebergError) {
-    try check(rowCount, against: file)
     for field in wanted where field.type != .unknown && file.valueCounts[field.id] != nil {
       guard columns.index(ofFieldID: field.id) != nil else {
         throw IcebergError(
