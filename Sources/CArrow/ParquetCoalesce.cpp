@@ -48,8 +48,10 @@ int32_t FieldID(const arrow::Field& field) {
 }  // namespace
 
 struct CArrowParquetCoalescer {
+  // Arrow's allocator: in the C library's memory, what callers keep of each batch would lie between what is
+  // freed, and keep it from being used again.
   CArrowParquetCoalescer(int64_t memoryLimit, bool verifyPageChecksums)
-      : pool(memoryLimit), properties(pool.get()) {
+      : pool(memoryLimit, arrow::default_memory_pool()), properties(pool.get()) {
     carrow::LimitFooter(&properties);
     properties.set_page_checksum_verification(verifyPageChecksums);
   }
@@ -139,29 +141,16 @@ struct CArrowParquetCoalescer {
     return true;
   }
 
-  // The pages of a column chunk; `file` holds the whole file.
-  std::unique_ptr<parquet::PageReader> Pages(const Column& column, parquet::RowGroupReader* rows,
-                                             const arrow::io::BufferReader& file) {
-    auto chunk = rows->metadata()->ColumnChunk(column.leaf);
-    if (chunk->compression() != parquet::Compression::ZSTD) {
-      return rows->GetColumnPageReader(column.leaf);
-    }
-    int64_t start = chunk->data_page_offset();
-    if (chunk->has_dictionary_page() && chunk->dictionary_page_offset() > 0 &&
-        chunk->dictionary_page_offset() < start) {
-      start = chunk->dictionary_page_offset();
-    }
-    const auto& bytes = file.buffer();
-    const int64_t length = chunk->total_compressed_size();
-    if (start < 0 || start > bytes->size() || length < 0 || length > bytes->size() - start) {
-      throw parquet::ParquetException("a column chunk lies outside the file");
-    }
-    auto input = std::make_shared<arrow::io::BufferReader>(arrow::SliceBuffer(bytes, start, length));
-    return std::make_unique<carrow::ZstandardPages>(
-        parquet::PageReader::Open(std::move(input), chunk->num_values(),
-                                  parquet::Compression::UNCOMPRESSED, properties,
-                                  *column.reader->descr()),
-        &zstandard, column.page);
+  // The pages of a column chunk; `input` holds the whole file.
+  std::unique_ptr<parquet::PageReader> Pages(const Column& column, parquet::ParquetFileReader* file,
+                                             parquet::RowGroupReader* rows,
+                                             const arrow::io::BufferReader& input) {
+    const auto& bytes = input.buffer();
+    const carrow::ChunkToRead chunk{file,          rows,       column.leaf, properties,
+                                    bytes->size(), &zstandard, column.page};
+    return carrow::OpenPages(chunk, [&](int64_t start, int64_t length) {
+      return std::make_shared<arrow::io::BufferReader>(arrow::SliceBuffer(bytes, start, length));
+    });
   }
 
   // The values of the columns from `first` up to `last`.
@@ -173,11 +162,12 @@ struct CArrowParquetCoalescer {
       for (size_t index = first; index < last; index++) {
         Column& column = columns[index];
         if (column.leaf < 0) continue;
-        column.reader->SetPageReader(Pages(column, rows.get(), input));
+        column.reader->SetPageReader(Pages(column, file, rows.get(), input));
         if (column.reader->ReadRecords(count) != count) {
           return arrow::Status::Invalid("column '", column.field->name(), "' has fewer values than ",
                                         count);
         }
+        ARROW_RETURN_NOT_OK(carrow::CheckEnd(*column.reader));
       }
     }
     return arrow::Status::OK();

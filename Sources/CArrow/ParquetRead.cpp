@@ -19,6 +19,7 @@
 #include "Normalize.h"
 #include "ParquetFooter.h"
 #include "ParquetRead.h"
+#include "PlainRows.h"
 
 namespace {
 
@@ -33,7 +34,7 @@ arrow::Status Open(CArrowSource source, const CArrowParquetReadOptions& options,
   arrow::MemoryPool* pool = state->pool.get();
   ARROW_ASSIGN_OR_RAISE(state->file, carrow::OpenSource(source, pool));
   state->sizeBytes = source.sizeBytes;
-  parquet::ReaderProperties properties(pool);
+  parquet::ReaderProperties& properties = state->properties;
   carrow::LimitFooter(&properties);
   properties.set_page_checksum_verification(options.verifyPageChecksums);
   if (source.sizeBytes > kStreamBufferBytes) {
@@ -77,9 +78,19 @@ arrow::Status Scan(const std::shared_ptr<ReaderState>& state, const int32_t* fie
     }
   }
   if (batchRows < 1) return arrow::Status::Invalid("a batch has at least one row");
-  state->reader->set_batch_size(batchRows);
-  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::RecordBatchReader> batches,
-                        state->reader->GetRecordBatchReader(groups, leaves));
+  std::vector<CArrowRowRange> whole;
+  for (int group : groups) {
+    whole.push_back(CArrowRowRange{group, 0, state->metadata->RowGroup(group)->num_rows()});
+  }
+  // Without columns there is nothing to be fast at.
+  std::shared_ptr<arrow::RecordBatchReader> batches;
+  if (fieldCount > 0) {
+    ARROW_ASSIGN_OR_RAISE(batches, carrow::PlainRows(state, fields, fieldCount, std::move(whole), batchRows));
+  }
+  if (batches == nullptr) {
+    state->reader->set_batch_size(batchRows);
+    ARROW_ASSIGN_OR_RAISE(batches, state->reader->GetRecordBatchReader(groups, leaves));
+  }
   auto reader = carrow::NormalizingReader(state, std::move(batches),
                                           arrow::schema(std::move(chosen)), state->pool.get());
   return arrow::ExportRecordBatchReader(std::move(reader), out);
@@ -202,6 +213,26 @@ bool CArrowParquetReaderFooter(CArrowParquetReader* reader, const void** out, in
     *out = reader->footer->data();
     *outOffset = start;
     *outLength = reader->footer->size();
+    return arrow::Status::OK();
+  });
+}
+
+bool CArrowParquetReaderScanRows(CArrowParquetReader* reader, const int32_t* fields,
+                                 int32_t fieldCount, const CArrowRowRange* ranges,
+                                 int32_t rangeCount, int64_t batchRows, bool* isPossible,
+                                 ArrowArrayStream* out, CArrowStatus* status) {
+  return Guard(status, [&]() -> arrow::Status {
+    *isPossible = false;
+    if (batchRows < 1) return arrow::Status::Invalid("a batch has at least one row");
+    const auto& state = reader->state;
+    std::vector<CArrowRowRange> chosen(ranges, ranges + rangeCount);
+    ARROW_ASSIGN_OR_RAISE(
+        auto batches, carrow::PlainRows(state, fields, fieldCount, std::move(chosen), batchRows));
+    if (batches == nullptr) return arrow::Status::OK();
+    auto schema = batches->schema();
+    ARROW_RETURN_NOT_OK(arrow::ExportRecordBatchReader(
+        carrow::NormalizingReader(state, std::move(batches), schema, state->pool.get()), out));
+    *isPossible = true;
     return arrow::Status::OK();
   });
 }

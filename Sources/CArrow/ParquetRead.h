@@ -10,6 +10,7 @@
 #include <arrow/type.h>
 #include <parquet/arrow/reader.h>
 #include <parquet/page_index.h>
+#include <parquet/properties.h>
 
 #include "Guard.h"
 #include "ParquetFooter.h"
@@ -18,9 +19,10 @@ namespace carrow {
 
 // Everything a scan needs; shared by the handle and its scans, so either may go first.
 struct ReaderState {
-  explicit ReaderState(int64_t memoryLimit) : pool(memoryLimit) {}
+  explicit ReaderState(int64_t memoryLimit) : pool(memoryLimit), properties(pool.get()) {}
 
   PoolReference pool;
+  parquet::ReaderProperties properties;
   std::shared_ptr<arrow::io::RandomAccessFile> file;
   int64_t sizeBytes = 0;
   std::unique_ptr<parquet::arrow::FileReader> reader;
@@ -34,6 +36,9 @@ struct ReaderState {
 
 // Where the data pages of a column chunk begin, in rows of the row group.
 using PageStarts = std::vector<int64_t>;
+
+// Empty where there is no page index, or one that cannot be right.
+PageStarts PageStartsOf(ReaderState* state, int32_t rowGroup, int32_t leaf);
 
 // The page index of one column chunk.
 struct ChunkIndex {

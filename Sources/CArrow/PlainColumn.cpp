@@ -57,6 +57,11 @@ std::shared_ptr<parquet::internal::RecordReader> PlainColumnReader(
       /*read_dense_for_nullable=*/false, field.type());
 }
 
+arrow::Status CheckEnd(parquet::internal::RecordReader& reader) {
+  if (reader.SkipRecords(1) == 0) return arrow::Status::OK();
+  return arrow::Status::Invalid("a column has more values than rows");
+}
+
 arrow::Result<std::shared_ptr<arrow::Array>> TakeValues(
     parquet::internal::RecordReader& reader, const std::shared_ptr<arrow::DataType>& type,
     arrow::MemoryPool* pool) {

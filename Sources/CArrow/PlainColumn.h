@@ -18,6 +18,10 @@ bool IsPlain(const parquet::ColumnDescriptor& leaf, const arrow::Field& field);
 std::shared_ptr<parquet::internal::RecordReader> PlainColumnReader(
     const parquet::ColumnDescriptor* leaf, const arrow::Field& field, arrow::MemoryPool* pool);
 
+// An error unless the reader is at the end of its pages. Only then may it be given others: it would go on in a page
+// that it no longer has.
+arrow::Status CheckEnd(parquet::internal::RecordReader& reader);
+
 // All values read since the last call.
 arrow::Result<std::shared_ptr<arrow::Array>> TakeValues(
     parquet::internal::RecordReader& reader, const std::shared_ptr<arrow::DataType>& type,

@@ -4,6 +4,8 @@
 // takes longer than to decompress the page of a small file.
 #pragma once
 
+#include <algorithm>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -11,7 +13,12 @@
 #include <parquet/column_page.h>
 #include <parquet/column_reader.h>
 #include <parquet/exception.h>
+#include <parquet/file_reader.h>
+#include <parquet/metadata.h>
+#include <parquet/properties.h>
 #include <zstd.h>
+
+#include "ParquetFooter.h"
 
 namespace carrow {
 
@@ -106,5 +113,46 @@ class ZstandardPages final : public parquet::PageReader {
   ZstandardContext* context_;
   std::shared_ptr<arrow::ResizableBuffer> scratch_;
 };
+
+// A column chunk that is to be read, with what its pages are decompressed by.
+struct ChunkToRead {
+  parquet::ParquetFileReader* file;
+  parquet::RowGroupReader* rows;
+  int leaf;
+  const parquet::ReaderProperties& properties;
+  int64_t fileBytes;
+  ZstandardContext* zstandard;
+  std::shared_ptr<arrow::ResizableBuffer> page;
+};
+
+// Its pages, but for those that `isSkipped`. `open` gives the bytes from a place of the file on.
+inline std::unique_ptr<parquet::PageReader> OpenPages(
+    const ChunkToRead& chunk,
+    const std::function<std::shared_ptr<arrow::io::InputStream>(int64_t, int64_t)>& open,
+    std::function<bool(const parquet::DataPageStats&)> isSkipped = nullptr) {
+  auto metadata = chunk.rows->metadata()->ColumnChunk(chunk.leaf);
+  if (metadata->crypto_metadata() != nullptr ||
+      metadata->compression() != parquet::Compression::ZSTD) {
+    auto pages = chunk.rows->GetColumnPageReader(chunk.leaf);
+    if (isSkipped) pages->set_data_page_filter(std::move(isSkipped));
+    return pages;
+  }
+  const int64_t start = StartOf(*metadata);
+  int64_t length = metadata->total_compressed_size();
+  if (start < 0 || start > chunk.fileBytes || length < 0 || length > chunk.fileBytes - start) {
+    throw parquet::ParquetException("a column chunk lies outside the file");
+  }
+  // Old writers counted too few bytes (PARQUET-816).
+  const auto& writer = chunk.file->metadata()->writer_version();
+  if (writer.VersionLt(parquet::ApplicationVersion::PARQUET_816_FIXED_VERSION())) {
+    length += std::min<int64_t>(100, chunk.fileBytes - start - length);
+  }
+  const parquet::ColumnDescriptor* leaf = chunk.file->metadata()->schema()->Column(chunk.leaf);
+  auto compressed = parquet::PageReader::Open(open(start, length), metadata->num_values(),
+                                              parquet::Compression::UNCOMPRESSED,
+                                              chunk.properties, *leaf);
+  if (isSkipped) compressed->set_data_page_filter(std::move(isSkipped));
+  return std::make_unique<ZstandardPages>(std::move(compressed), chunk.zstandard, chunk.page);
+}
 
 }  // namespace carrow

@@ -36,9 +36,10 @@ public struct JoinCandidates: Sendable {
     if rules.visibility == .ingested, batch.writeTimes == nil {
       throw PointInTimeError(.shape, "visibility 'ingested' needs the write times")
     }
-    rows.removeAll(keepingCapacity: true)
-    slots.removeAll(keepingCapacity: true)
-    unplacedKeys.removeAll(keepingCapacity: true)
+    let room = spine.slotCount > 0 ? batch.eventTimes.count : 0
+    rows.resize(to: room)
+    slots.resize(to: room)
+    unplacedKeys.resize(to: room)
     guard spine.slotCount > 0 else {
       ids.removeAll(keepingCapacity: true)
       return
@@ -48,14 +49,18 @@ public struct JoinCandidates: Sendable {
       // Rows without an event time are as good as not there.
       for row in ids.indices where batch.eventTimes.isNull(row) { ids[row] = -1 }
     }
-    Self.place(
+    let count = Self.place(
       ids, batch, spine, rules, rows: &rows, slots: &slots, unplacedKeys: &unplacedKeys)
+    rows.resize(to: count.placed)
+    slots.resize(to: count.placed)
+    unplacedKeys.resize(to: count.unplaced)
   }
 
+  /// - Returns: how many rows may win, and how many no slot can see. The arrays have room for all.
   private static func place(
     _ ids: [Int32], _ batch: PointInTimeJoin.Batch, _ spine: Spine, _ rules: JoinRules,
     rows: inout [Int32], slots: inout [Int32], unplacedKeys: inout [Int32]
-  ) {
+  ) -> (placed: Int, unplaced: Int) {
     let eventTimes = batch.eventTimes.values(as: Int64.self)
     let writesColumn = rules.visibility == .ingested ? batch.writeTimes : nil
     let writesHaveNulls = (writesColumn?.nullCount ?? 0) > 0
@@ -66,6 +71,10 @@ public struct JoinCandidates: Sendable {
     let firstSlots = spine.firstSlots.span
     let slotTimes = spine.slotTimes.span
     let found = ids.span
+    var placedRows = rows.mutableSpan
+    var placedSlots = slots.mutableSpan
+    var unplaced = unplacedKeys.mutableSpan
+    var (placedCount, unplacedCount) = (0, 0)
     var first = 0
     while first < found.count {
       let end = min(first + blockRows, found.count)
@@ -88,29 +97,41 @@ public struct JoinCandidates: Sendable {
           }
         }
         visibleFrom = max(visibleFrom, writes[row])
-        var low = Int(firstSlots[id])
+        let start = Int(firstSlots[id])
         let last = Int(firstSlots[id + 1])
-        var count = isNever ? 0 : last - low
-        if isNever { low = last }
-        while count > 0 {
+        // The first slot that can see the row. Halved without branches: which way it goes cannot be foreseen.
+        var low = start
+        var count = isNever ? 0 : last - start
+        while count > 1 {
           let half = count >> 1
-          let time = slotTimes[low + half]
-          if time < visibleFrom || (isStrict && time == visibleFrom) {
-            low += half + 1
-            count -= half + 1
-          } else {
-            count = half
-          }
+          low &+= sees(slotTimes[low + half - 1], visibleFrom, isStrict) ? 0 : half
+          count -= half
         }
-        if low < last {
-          rows.append(Int32(truncatingIfNeeded: row))
-          slots.append(Int32(truncatingIfNeeded: low))
-        } else {
-          unplacedKeys.append(Int32(truncatingIfNeeded: id))
-        }
+        if count == 1 { low &+= sees(slotTimes[low], visibleFrom, isStrict) ? 0 : 1 }
+        let isPlaced = low < last && !isNever
+        placedRows[placedCount] = Int32(truncatingIfNeeded: row)
+        placedSlots[placedCount] = Int32(truncatingIfNeeded: low)
+        unplaced[unplacedCount] = Int32(truncatingIfNeeded: id)
+        placedCount &+= isPlaced ? 1 : 0
+        unplacedCount &+= isPlaced ? 0 : 1
       }
       first = end
     }
+    return (placedCount, unplacedCount)
+  }
+
+  /// Whether a moment sees what is visible from another one on.
+  @inline(__always) private static func sees(
+    _ time: Int64, _ visibleFrom: Int64, _ isStrict: Bool
+  ) -> Bool {
+    isStrict ? time > visibleFrom : time >= visibleFrom
+  }
+}
+
+extension [Int32] {
+  fileprivate mutating func resize(to newCount: Int) {
+    if count > newCount { removeLast(count - newCount) }
+    if count < newCount { append(contentsOf: repeatElement(0, count: newCount - count)) }
   }
 }
 

@@ -81,6 +81,7 @@ struct KeyInterner: Sendable {
   }
 
   private mutating func internPart(_ column: Column, _ index: Int) -> [Int32] {
+    if column.nullCount == 0, let ids = internWords(column, index) { return ids }
     var ids: [Int32] = []
     ids.reserveCapacity(column.count)
     for row in 0..<column.count {
@@ -91,6 +92,18 @@ struct KeyInterner: Sendable {
       } else {
         ids.append(parts[index].bytes.intern(column.bytes(at: row)))
       }
+    }
+    return ids
+  }
+
+  /// Integers without nulls, many at a time; nil for other columns.
+  private mutating func internWords(_ column: Column, _ index: Int) -> [Int32]? {
+    var ids = [Int32](repeating: -1, count: column.count)
+    var found = ids.mutableSpan
+    switch column.type {
+    case .int32, .date: parts[index].words.intern(column.values(as: Int32.self), into: &found)
+    case .int64, .timestamp: parts[index].words.intern(column.values(as: Int64.self), into: &found)
+    default: return nil
     }
     return ids
   }

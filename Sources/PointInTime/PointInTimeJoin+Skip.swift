@@ -16,7 +16,9 @@ extension PointInTimeJoin {
   /// newer.
   struct SkipSummary: Sendable {
     /// Ascending: where each bucket's slots begin in time. The last bucket has no end.
-    var bucketStarts: [Int64] = []
+    var bucketStarts: [Int64]
+    /// The bucket of each slot.
+    var bucketOfSlot: [UInt16]
     /// For each bucket: the oldest event time that a slot in it or in a later one holds; nil when one
     /// of them holds nothing.
     var oldestHeld: [Int64?] = []
@@ -37,6 +39,7 @@ extension PointInTimeJoin {
     {
       return .hidesReasons
     }
+    guard consumedRowCount > 0 else { return .no }
     let summary = freshSummary()
     guard summary.allHoldNewer(than: eventTimes) else { return .no }
     return summary.oldestHeld[0] == nil ? .hidesReasons : .harmless
@@ -69,36 +72,47 @@ extension PointInTimeJoin.SkipSummary {
       if sample[place] > starts[starts.count - 1] { starts.append(sample[place]) }
     }
     bucketStarts = starts
+    bucketOfSlot = spine.slotTimes.map { UInt16(Self.bucket(of: $0, starts.span)) }
   }
 
   mutating func update(spine: Spine, best: [PointInTimeJoin.Best]) {
-    var oldest = [Int64?](repeating: .max, count: bucketStarts.count)
+    oldestHeld = oldest(spine, best)
+  }
+
+  private func oldest(_ spine: Spine, _ best: [PointInTimeJoin.Best]) -> [Int64?] {
+    var oldest = [Int64](repeating: .max, count: bucketStarts.count)
+    var hasGap = [Bool](repeating: false, count: bucketStarts.count)
+    let (held, buckets) = (best.span, bucketOfSlot.span)
     for key in 0..<spine.keyCount {
       var carried = PointInTimeJoin.Best()
       for slot in spine.slots(ofKey: key) {
-        if best[slot].source >= 0, best[slot].isNewer(than: carried) { carried = best[slot] }
-        let bucket = bucket(of: spine.slotTimes[slot])
-        guard let held = oldest[bucket] else { continue }
-        oldest[bucket] = carried.source >= 0 ? min(held, carried.eventTime) : nil
+        let own = held[slot]
+        if own.source >= 0, own.isNewer(than: carried) { carried = own }
+        let bucket = Int(buckets[slot])
+        if carried.source >= 0 {
+          oldest[bucket] = min(oldest[bucket], carried.eventTime)
+        } else {
+          hasGap[bucket] = true
+        }
       }
     }
-    for bucket in oldest.indices.dropLast().reversed() {
-      if let here = oldest[bucket], let later = oldest[bucket + 1] {
-        oldest[bucket] = min(here, later)
-      } else {
-        oldest[bucket] = nil
-      }
+    var all = [Int64?](repeating: nil, count: oldest.count)
+    var oldestLater = Int64.max
+    for bucket in oldest.indices.reversed() {
+      if hasGap[bucket] { break }
+      oldestLater = min(oldestLater, oldest[bucket])
+      all[bucket] = oldestLater
     }
-    oldestHeld = oldest
+    return all
   }
 
   /// The last bucket that starts at or before `time`.
-  private func bucket(of time: Int64) -> Int {
+  private static func bucket(of time: Int64, _ starts: Span<Int64>) -> Int {
     var low = 0
-    var high = bucketStarts.count
+    var high = starts.count
     while high - low > 1 {
       let middle = (low + high) / 2
-      if bucketStarts[middle] <= time { low = middle } else { high = middle }
+      if starts[middle] <= time { low = middle } else { high = middle }
     }
     return low
   }
@@ -106,7 +120,8 @@ extension PointInTimeJoin.SkipSummary {
   /// Whether every slot that rows this old could reach holds something newer already. Equal times do
   /// not count: the LSN decides those.
   func allHoldNewer(than eventTimes: ClosedRange<Int64>) -> Bool {
-    guard let held = oldestHeld[bucket(of: eventTimes.lowerBound)] else { return false }
+    let bucket = Self.bucket(of: eventTimes.lowerBound, bucketStarts.span)
+    guard let held = oldestHeld[bucket] else { return false }
     return held > eventTimes.upperBound
   }
 }

@@ -41,6 +41,23 @@ struct WordTable: Sendable {
     return id
   }
 
+  /// The ids of many integers, new ones of those that are new.
+  mutating func intern<Integer: FixedWidthInteger & BitwiseCopyable>(
+    _ values: Span<Integer>, into ids: inout MutableSpan<Int32>
+  ) {
+    var first = 0
+    while first < values.count {
+      let end = min(first + Self.blockRows, values.count)
+      while (count + end - first) * 2 > entries.count { grow() }
+      for row in first..<end {
+        let word = UInt64(truncatingIfNeeded: values[row])
+        Prefetch.element(Self.place(word, multiplier) & mask, of: entries.span)
+      }
+      for row in first..<end { ids[row] = intern(UInt64(truncatingIfNeeded: values[row])) }
+      first = end
+    }
+  }
+
   private mutating func grow() {
     let old = entries
     entries = Array(repeating: Entry(word: 0, id: -1), count: old.count * 2)

@@ -159,8 +159,45 @@ import Testing
     #expect(plain >= 11 && others >= 3, "\(plain), \(others)")
     let without = try ParquetReader(
       file: MemoryFile(try Self.file(all) { $0.hasPageIndex = false }))
-    #expect(try without.batches(columns: [0], rows: ranges) == nil)
     #expect(try without.pages(rowGroup: 0, leaf: 0).isEmpty)
+    // Without an index nothing is passed over, but the rows are the same.
+    let stream = try #require(try without.batches(columns: [0], rows: ranges))
+    #expect(texts(try stream.all(), column: 0) == [text(all.columns[0], 1)])
+  }
+
+  /// A reader that goes on from such a page would read on in memory that is gone.
+  @Test(arguments: [false, true])
+  func aPageOfMoreValuesThanItsRowGroupHasRowsIsAnError(isCoalesced: Bool) throws {
+    let schema = Schema([Field("id", .int64, isNullable: false, fieldID: 1)])
+    let all = RecordBatch(
+      schema: schema, columns: [integers((0..<1400).map { $0 })], rowCount: 1400)
+    var bytes = try Self.file(all) { options in
+      options.compression = .none
+      options.hasPageChecksums = false
+      options.pageBytes = 1 << 20
+      options.columnsByFieldID[1] = ParquetColumnOptions(encoding: .plain)
+    }
+    let reader = try ParquetReader(file: MemoryFile(bytes))
+    // The number of values in the header of the first page, 700, as Thrift writes it.
+    let start = Int(reader.rowGroups[0].startByteOffset)
+    let place = try #require(
+      (start..<start + 40).first { bytes[$0] == 0xF8 && bytes[$0 + 1] == 10 })
+    func read() throws {
+      if isCoalesced {
+        let reader = try CoalescingParquetReader(schema: schema)
+        #expect(
+          try reader.add(
+            bytes, path: "file", rowCount: 1400, metadata: (key: "name", value: "mine")))
+        #expect(try reader.take().rowCount == 1400)
+      } else {
+        let stream = try ParquetReader(file: MemoryFile(bytes)).batches(columns: [0])
+        #expect(try stream.all().reduce(0) { $0 + $1.rowCount } == 1400)
+      }
+    }
+    try read()
+    bytes[place] = 0xFA
+    let error = #expect(throws: FileFormatError.self) { try read() }
+    #expect(error?.kind == .malformed)
   }
 
   @Test func whatIsNoRangeIsRefused() throws {

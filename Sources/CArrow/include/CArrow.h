@@ -215,9 +215,8 @@ typedef struct CArrowRowRange {
   int64_t rowCount;
 } CArrowRowRange;
 
-/* The rows of these ranges, which ascend; pages without any of them are neither decompressed nor decoded.
-   `*isPossible` is false, and nothing has happened, where a field is nested or has to be converted, or a
-   page index is missing. */
+/* The rows of these ranges, which ascend; pages without any of them are neither decompressed nor decoded, where there
+   is a page index. `*isPossible` is false, and nothing has happened, where a field is nested or has to be converted. */
 bool CArrowParquetReaderScanRows(CArrowParquetReader* reader, const int32_t* fields,
                                  int32_t fieldCount, const CArrowRowRange* ranges,
                                  int32_t rangeCount, int64_t batchRows, bool* isPossible,

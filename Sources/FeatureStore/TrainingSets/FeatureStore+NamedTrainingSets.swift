@@ -270,7 +270,7 @@ extension FeatureStore {
       try fileSystem.createDirectory(target, withIntermediates: false)
       let rows = try SpineBatches(batches)
       let file = try fileSystem.open(StoragePath.join(folder, "spine/0.arrow"), .create)
-      let writer = try FormatWriter(file, .arrowFile, schema: rows.schema)
+      let writer = FormatWriter(file, .arrowFile, schema: rows.schema)
       for batch in batches { try writer.write(batch) }
       _ = try writer.finish()
       try fileSystem.synchronizeDirectory(target)

@@ -10,9 +10,13 @@ final class FormatWriter {
     case csv(CSVWriter)
   }
 
-  private let writer: Writer
+  private let format: TrainingSetOutput.Format
+  private let schema: Schema
+  private let rowGroupRows: Int?
   private let file: any File
   private let hashed: HashedFile?
+  /// Opened for the first rows: they say how Parquet's columns are best encoded.
+  private var writer: Writer?
 
   /// - Parameters:
   ///   - rowGroupRows: of Parquet: how many rows are held before they are written.
@@ -20,9 +24,17 @@ final class FormatWriter {
   init(
     _ file: any File, _ format: TrainingSetOutput.Format, schema: Schema,
     rowGroupRows: Int? = nil, isHashed: Bool = false
-  ) throws {
+  ) {
     hashed = isHashed ? HashedFile(file) : nil
     self.file = hashed ?? file
+    self.format = format
+    self.schema = schema
+    self.rowGroupRows = rowGroupRows
+  }
+
+  private func opened(startingWith batch: RecordBatch?) throws -> Writer {
+    if let writer { return writer }
+    let writer: Writer
     switch format {
     case .parquet:
       var options = ParquetWriterOptions()
@@ -30,16 +42,19 @@ final class FormatWriter {
       // As data files: level 3 takes half as long again for a few per cent.
       options.compression = .zstandard(level: 1)
       if let rowGroupRows { options.rowGroupRows = rowGroupRows }
-      writer = .parquet(try ParquetWriter(file: self.file, schema: schema, options: options))
+      if let batch, var sample = EncodingSample(batch) { sample.choose(&options) }
+      writer = .parquet(try ParquetWriter(file: file, schema: schema, options: options))
     case .arrowFile, .arrowStream:
       writer = .arrow(
-        try ArrowFileWriter(file: self.file, schema: schema, isStream: format == .arrowStream))
-    case .csv: writer = .csv(CSVWriter(file: self.file, schema: schema))
+        try ArrowFileWriter(file: file, schema: schema, isStream: format == .arrowStream))
+    case .csv: writer = .csv(CSVWriter(file: file, schema: schema))
     }
+    self.writer = writer
+    return writer
   }
 
   func write(_ batch: RecordBatch) throws {
-    switch writer {
+    switch try opened(startingWith: batch) {
     case .parquet(let writer): try writer.write(batch)
     case .arrow(let writer): try writer.write(batch)
     case .csv(let writer): try writer.write(batch)
@@ -48,7 +63,7 @@ final class FormatWriter {
 
   /// Writes the end, and makes the file durable and closes it. Returns what it is.
   func finish() throws -> (sizeBytes: Int64, sha256: String?) {
-    switch writer {
+    switch try opened(startingWith: nil) {
     case .parquet(let writer): _ = try writer.finish()
     case .arrow(let writer): _ = try writer.finish()
     case .csv(let writer): _ = try writer.finish()

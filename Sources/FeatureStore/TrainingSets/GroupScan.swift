@@ -76,7 +76,8 @@ struct GroupScan: Sendable {
     // Newest events first, so that older files can be skipped once every moment has a newer value. Those of
     // which nothing is known come before.
     let ordered = tasks.sorted { ($0.1?.upperBound ?? .max) > ($1.1?.upperBound ?? .max) }
-    units = try scan.units(ordered.map(\.0)).map { unit in
+    let areFlat = self.columns.allSatisfy { !$0.type.isNested }
+    units = try scan.units(ordered.map(\.0), splitsRowGroups: areFlat).map { unit in
       var range: ClosedRange<Int64>?
       for (index, task) in unit.tasks.enumerated() {
         guard let own = try Self.eventTimes(of: task.dataFile, id) else {
@@ -303,6 +304,15 @@ struct GroupScan: Sendable {
     }
     if parts.count == 1 { return parts[0].columns }
     return try RecordBatch.concatenate(parts, schema: schema).columns
+  }
+}
+
+extension DataType {
+  fileprivate var isNested: Bool {
+    switch self {
+    case .list, .structure, .map: true
+    default: false
+    }
   }
 }
 

@@ -40,7 +40,7 @@ extension TrainingSetOutput {
         throw FeatureStoreError(
           .invalidArgument, "standard output takes csv or arrow streams, not \(format)")
       }
-      return try OutputStream(format, schema: schema, isHashed: isHashed)
+      return OutputStream(format, schema: schema, isHashed: isHashed)
     }
   }
 
@@ -79,13 +79,8 @@ private final class OutputFile: OutputSink {
     self.path = path
     self.replacing = replacing
     temporary = StoragePath.temporary(beside: path)
-    let file = try fileSystem.open(temporary, .create)
-    do {
-      writer = try FormatWriter(file, format, schema: schema, isHashed: isHashed)
-    } catch {
-      try fileSystem.removeFile(temporary)
-      throw error
-    }
+    writer = FormatWriter(
+      try fileSystem.open(temporary, .create), format, schema: schema, isHashed: isHashed)
   }
 
   func write(_ batch: RecordBatch) throws { try writer.write(batch) }
@@ -112,8 +107,8 @@ private final class OutputFile: OutputSink {
 private final class OutputStream: OutputSink {
   private let writer: FormatWriter
 
-  init(_ format: TrainingSetOutput.Format, schema: Schema, isHashed: Bool) throws {
-    writer = try FormatWriter(StandardOutput(), format, schema: schema, isHashed: isHashed)
+  init(_ format: TrainingSetOutput.Format, schema: Schema, isHashed: Bool) {
+    writer = FormatWriter(StandardOutput(), format, schema: schema, isHashed: isHashed)
   }
 
   func write(_ batch: RecordBatch) throws { try writer.write(batch) }

@@ -156,7 +156,7 @@ final class OutputFolder: OutputSink {
     let name = "part-" + String(repeating: "0", count: max(0, 5 - number.count)) + number
     part.name = (part.folder.isEmpty ? "" : part.folder + "/") + name + ".parquet"
     let file = try fileSystem.open(StoragePath.join(temporary, part.name), .create)
-    part.writer = try FormatWriter(
+    part.writer = FormatWriter(
       file, .parquet, schema: Schema(fileFields.map { schema.fields[$0] }),
       rowGroupRows: partitionFields.isEmpty ? nil : Self.partitionRowGroupRows,
       isHashed: isHashed)

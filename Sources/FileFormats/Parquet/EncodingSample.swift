@@ -19,15 +19,19 @@ public struct EncodingSample {
     hashes = HashCounts()
   }
 
-  /// Sets the encoding of the columns that have a field id and are of a type that a dictionary may suit.
+  /// Sets the encoding of the columns that are of a type that a dictionary may suit.
   public mutating func choose(_ options: inout ParquetWriterOptions) {
-    for (field, column) in zip(batch.schema.fields, batch.columns) {
-      guard let id = field.fieldID, count(column), let repeats = hashes.areRepeated else {
+    for leaf in batch.schema.leaves where leaf.path.count == 1 {
+      guard count(batch.columns[leaf.topLevelIndex]), let repeats = hashes.areRepeated else {
         continue
       }
-      var chosen = options.columnsByFieldID[id] ?? .standard(for: field.type)
+      var chosen = options.column(leaf)
       chosen.encoding = repeats ? .dictionary : .plain
-      options.columnsByFieldID[id] = chosen
+      if let id = leaf.field.fieldID {
+        options.columnsByFieldID[id] = chosen
+      } else {
+        options.columnsByPath[leaf.field.name] = chosen
+      }
     }
   }
 

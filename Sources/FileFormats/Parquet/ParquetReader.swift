@@ -212,12 +212,12 @@ public struct ParquetReaderOptions: Hashable, Sendable {
   }
 
   /// The rows of these ranges, in the order of the file; pages that have none of them are neither decompressed
-  /// nor decoded. No batch has rows of two row groups.
+  /// nor decoded, where the page index tells.
   ///
   /// - Parameters:
   ///   - columns: as above.
   ///   - rows: ascending, apart from each other.
-  /// - Returns: nil where that cannot be done: a column is nested or has to be converted, or pages are not known.
+  /// - Returns: nil where that cannot be done: a column is nested or has to be converted.
   public func batches(
     columns: [Int], rows ranges: [ParquetRowRange], batchRows: Int? = nil
   ) throws(FileFormatError) -> RecordBatchStream? {

@@ -15,21 +15,39 @@ public final class FileScan {
   private let task: FileScanTask
   private let wanted: [NestedField]
   private let projection: ColumnProjection
-  private let stream: RecordBatchStream
+  private var stream: Batches
   private let filter: RowFilter?
   private let deleted: DeletedRows?
   private var positions: RowPositions
 
-  /// Some of a file's row groups: one of so many parts of about the same size.
+  /// One of so many parts of a file of about the same size: some of its row groups or, where there are more parts
+  /// than row groups, some rows of one.
   struct Part: Sendable {
     var index: Int
     var count: Int
 
     static let whole = Part(index: 0, count: 1)
 
-    /// Every row group is in exactly one part.
-    func rowGroups(of total: Int) -> Range<Int> {
-      (total * index / count)..<(total * (index + 1) / count)
+    /// Every row is in exactly one part.
+    func rows(of rowGroups: [ParquetRowGroup]) -> [ParquetRowRange] {
+      let (first, firstRow) = start(of: index, rowGroups)
+      let (last, lastRow) = start(of: index + 1, rowGroups)
+      var ranges: [ParquetRowRange] = []
+      for group in first..<min(last + 1, rowGroups.count) {
+        let start = group == first ? firstRow : 0
+        let end = group == last ? lastRow : rowGroups[group].rowCount
+        if start < end || (start == 0 && group < last) {
+          ranges.append(ParquetRowRange(rowGroup: group, rows: start..<end))
+        }
+      }
+      return ranges
+    }
+
+    private func start(of part: Int, _ rowGroups: [ParquetRowGroup]) -> (group: Int, row: Int64) {
+      let (group, rest) = (rowGroups.count * part).quotientAndRemainder(dividingBy: count)
+      guard count > rowGroups.count, group < rowGroups.count else { return (group, 0) }
+      let (rows, share) = rowGroups[group].rowCount.quotientAndRemainder(dividingBy: Int64(count))
+      return (group, rows * Int64(rest) + share * Int64(rest) / Int64(count))
     }
   }
 
@@ -57,14 +75,14 @@ public final class FileScan {
       projection = try ColumnProjection(
         fields, file: columns,
         constants: FileScan.constants(file, scan.table.metadata.partitionSpec(id: file.specID)))
-      let all = part.rowGroups(of: reader.rowGroups.count)
+      let all = part.rows(of: reader.rowGroups)
       let rowGroups = RowGroupFilter(expression, file: columns)
-      let groups = try rowGroups.matching(reader, among: all)
+      let groups = Set(try rowGroups.matching(reader, among: all.map(\.rowGroup)))
+      let matching = all.filter { groups.contains($0.rowGroup) }
       let chosen: [ParquetRowRange]
-      (stream, chosen) = try FileScan.open(reader, projection.fileColumns, groups, rowGroups)
+      (stream, chosen) = try FileScan.open(reader, projection.fileColumns, matching, rowGroups)
       skippedRowGroupCount = all.count - groups.count
-      skippedRowCount =
-        all.reduce(0) { $0 + reader.rowGroups[$1].rowCount } - FileScan.rowCount(chosen)
+      skippedRowCount = FileScan.rowCount(all) - FileScan.rowCount(chosen)
       positions = RowPositions(
         chosen.map { range in
           let start = reader.rowGroups[range.rowGroup].firstRow
@@ -79,29 +97,63 @@ public final class FileScan {
     }
   }
 
-  /// Begins to read row groups: of their pages those that may have matching rows, where that leaves out an eighth
-  /// of the rows or more, and all where not.
+  /// Begins to read rows: of the pages that have them those that may have matching ones, where that leaves out an
+  /// eighth of the rows or more, and all where not.
   ///
   /// - Returns: with the batches the rows that they have.
   private static func open(
-    _ reader: ParquetReader, _ columns: [Int], _ groups: [Int], _ filter: RowGroupFilter
-  ) throws(FileFormatError) -> (RecordBatchStream, [ParquetRowRange]) {
-    let all = groups.map {
-      ParquetRowRange(rowGroup: $0, rows: 0..<reader.rowGroups[$0].rowCount)
-    }
+    _ reader: ParquetReader, _ columns: [Int], _ all: [ParquetRowRange], _ filter: RowGroupFilter
+  ) throws(FileFormatError) -> (Batches, [ParquetRowRange]) {
     var chosen: [ParquetRowRange] = []
-    for group in groups {
-      for rows in try filter.matchingRows(reader, in: group).ranges {
-        chosen.append(ParquetRowRange(rowGroup: group, rows: rows))
+    for range in all {
+      let rows = try filter.matchingRows(reader, in: range.rowGroup)
+      for rows in rows.intersection(RowRanges([range.rows])).ranges {
+        chosen.append(ParquetRowRange(rowGroup: range.rowGroup, rows: rows))
       }
     }
+    let isCut = all.contains { $0.rows.count < reader.rowGroups[$0.rowGroup].rowCount }
     let (wanted, available) = (rowCount(chosen), rowCount(all))
-    if wanted < available - available / 8,
+    if wanted >= available - available / 8 { chosen = all }
+    if isCut || wanted < available - available / 8,
       let stream = try reader.batches(columns: columns, rows: chosen)
     {
-      return (stream, chosen)
+      return (Batches(stream), chosen)
     }
-    return (try reader.batches(columns: columns, rowGroups: groups), all)
+    let stream = try reader.batches(columns: columns, rowGroups: all.map(\.rowGroup))
+    return (Batches(stream, of: all), all)
+  }
+
+  /// Batches of whole row groups without the rows that belong to other parts of the file.
+  private struct Batches {
+    private let stream: RecordBatchStream
+    /// Of the stream's rows those that count. Only the first and the last row group of a part can be cut.
+    private let kept: Range<Int64>
+    private var position: Int64 = 0
+
+    /// All of a stream's rows.
+    init(_ stream: RecordBatchStream) {
+      self.stream = stream
+      kept = 0..<Int64.max
+    }
+
+    init(_ stream: RecordBatchStream, of ranges: [ParquetRowRange]) {
+      self.stream = stream
+      let start = ranges.first?.rows.lowerBound ?? 0
+      kept = start..<(start + rowCount(ranges))
+    }
+
+    mutating func next() throws(FileFormatError) -> RecordBatch? {
+      while position < kept.upperBound, let batch = try stream.next() {
+        let rows = position..<(position + Int64(batch.rowCount))
+        position = rows.upperBound
+        let own = rows.clamped(to: kept)
+        if own == rows { return batch }
+        guard !own.isEmpty else { continue }
+        let first = Int(own.lowerBound - rows.lowerBound)
+        return batch.slice(first..<(first + own.count))
+      }
+      return nil
+    }
   }
 
   private static func rowCount(_ ranges: [ParquetRowRange]) -> Int64 {

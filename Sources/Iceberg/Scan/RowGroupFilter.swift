@@ -15,11 +15,11 @@ struct RowGroupFilter {
     leaves = expression.fieldIDs.isEmpty ? [] : file.leaves
   }
 
-  /// The indices of the row groups among these, ascending.
+  /// The indices of the row groups among these, in their order.
   func matching(
-    _ reader: ParquetReader, among all: Range<Int>
+    _ reader: ParquetReader, among all: [Int]
   ) throws(FileFormatError) -> [Int] {
-    guard expression != .constant(true) else { return Array(all) }
+    guard expression != .constant(true) else { return all }
     var groups: [Int] = []
     for group in all {
       var failure: FileFormatError?

@@ -25,8 +25,13 @@ extension TableScan {
 
   /// Cuts files into units. All rows of a file, or of a part of it, are in one unit, in their order.
   ///
-  /// - Parameter splitsFiles: whether a large file is cut into parts of at least 1 MiB, between row groups.
-  public func units(_ tasks: [FileScanTask], splitsFiles: Bool = true) -> [ScanUnit] {
+  /// - Parameters:
+  ///   - splitsFiles: whether a large file is cut into parts of at least 1 MiB, between row groups.
+  ///   - splitsRowGroups: whether large row groups of a file that has fewer of them than there are threads are cut as
+  ///     well. That is worth it where no column is nested: of these, each part decodes the whole row group.
+  public func units(
+    _ tasks: [FileScanTask], splitsFiles: Bool = true, splitsRowGroups: Bool = false
+  ) -> [ScanUnit] {
     var units: [ScanUnit] = []
     var open: [FileScanTask] = []
     var (bytes, rows): (Int64, Int64) = (0, 0)
@@ -41,11 +46,8 @@ extension TableScan {
         (0...Self.smallFileBytes).contains(file.fileSizeInBytes), file.recordCount <= Self.batchRows
       else {
         close()
-        let parts = splitsFiles ? Self.partCount(file) : 1
-        for index in 0..<parts {
-          let part = FileScan.Part(index: index, count: parts)
-          units.append(ScanUnit(tasks: [task], areSmall: false, part: part))
-        }
+        let parts = splitsFiles ? partCount(file, splitsRowGroups: splitsRowGroups) : 1
+        units += Self.units(of: task, parts: parts)
         continue
       }
       if bytes + file.fileSizeInBytes > Self.batchBytes
@@ -61,8 +63,27 @@ extension TableScan {
     return units
   }
 
-  private static func partCount(_ file: DataFile) -> Int {
-    max(1, min(file.splitOffsets.count, Int(clamping: file.fileSizeInBytes >> 20)))
+  /// A file in so many parts.
+  package static func units(of task: FileScanTask, parts: Int) -> [ScanUnit] {
+    (0..<parts).map { index in
+      ScanUnit(
+        tasks: [task], areSmall: false, part: FileScan.Part(index: index, count: parts))
+    }
+  }
+
+  /// Part of a row group has at least so many rows: several pages of a column, since one that reaches into two parts
+  /// is decoded in both.
+  private static let partRows: Int64 = 1 << 18
+
+  private func partCount(_ file: DataFile, splitsRowGroups: Bool) -> Int {
+    let rowGroups = max(1, file.splitOffsets.count)
+    var count = rowGroups
+    if splitsRowGroups, rowGroups < concurrentFileCount {
+      let most = file.recordCount / Int64(rowGroups) / Self.partRows
+      let wanted = (concurrentFileCount + rowGroups - 1) / rowGroups
+      count *= max(1, min(wanted, Int(clamping: most)))
+    }
+    return max(1, min(count, Int(clamping: file.fileSizeInBytes >> 20)))
   }
 }
 

@@ -1,0 +1,82 @@
+import Columnar
+import FileFormats
+import Iceberg
+import TestSupport
+import Testing
+
+/// A file that is read in parts, each by a thread: every row is in one of them.
+@Suite struct FilePartTests {
+  /// The last column is of a type that is read by whole row groups only.
+  private static let schema = TableSchema(
+    fields: [
+      .required(1, "id", .long), .optional(2, "text", .string), .optional(3, "code", .fixed(4)),
+    ],
+    identifierFieldIDs: [1])
+
+  private static let count = 6000
+
+  private func table(_ warehouse: Warehouse, _ properties: [String: String]) throws -> Table {
+    var properties = properties
+    properties["write.parquet.page-size-bytes"] = "300"
+    properties["write.parquet.bloom-filter-enabled.column.id"] = "false"
+    properties["write.delete.mode"] = "merge-on-read"
+    let table = try warehouse.catalog.createTable(
+      try TableIdentifier("db.t"), TableDefinition(schema: Self.schema, properties: properties))
+    var text = BytesBuilder(.string)
+    for id in 0..<Self.count {
+      if id % 5 == 0 { text.appendNull() } else { text.append("text \(id)") }
+    }
+    let columns = [
+      Column(
+        type: .int64, count: Self.count,
+        buffers: [Buffer(copying: (0..<Self.count).map { Int64($0) })]),
+      text.finish(),
+      Column(
+        type: .fixedSizeBinary(4), count: Self.count,
+        buffers: [Buffer(copying: (0..<Self.count).map { UInt32($0) })]),
+    ]
+    let writer = try DataFileWriter(table)
+    try writer.write(
+      RecordBatch(
+        schema: Schema(Self.schema.fields.map(\.columnarField)), columns: columns,
+        rowCount: Self.count))
+    return try table.newAppend(try writer.finish()).commit().table
+  }
+
+  @Test(arguments: ["1000000", "1000", "370"], [1, 2, 3, 7, 13, 40])
+  func everyRowIsInOnePart(rowGroupRows: String, parts: Int) throws {
+    let warehouse = try Warehouse()
+    let whole = try table(warehouse, ["write.parquet.row-group-limit": rowGroupRows])
+    let gone: [Int64] = [0, 2999, 3000, 5999]
+    let table = try whole.deleteRows(where: .isIn("id", gone.map { .long($0) })).table
+    for columns in [["id", "_pos"], ["id", "_pos", "text"], ["id", "_pos", "text", "code"]] {
+      for filter: FilterExpression in [
+        .alwaysTrue, .comparison("id", .greaterOrEqual, .long(2500)),
+        .isIn("id", [.long(17), .long(4321)]),
+      ] {
+        var scan = table.newScan()
+        scan.columns = columns
+        scan.filter = filter
+        var expected: [Int64] = []
+        let task = try #require(try scan.planFiles().tasks.first)
+        let all = try scan.batches(task)
+        while let batch = try all.next() { expected += batch.columns[0].int64s }
+        var (found, sizes): ([Int64], [Int64]) = ([], [])
+        for unit in TableScan.units(of: task, parts: parts) {
+          let reader = ScanUnitReader(scan)
+          let before = found.count
+          try reader.read(unit) { batch in
+            #expect(batch.columns[0].int64s == batch.columns[1].int64s)
+            found += batch.columns[0].int64s
+          }
+          sizes.append(Int64(found.count - before) + reader.skippedRowCount)
+        }
+        #expect(found == expected)
+        // About as many in each, but for those that are gone.
+        guard filter == .alwaysTrue, rowGroupRows == "1000000" else { continue }
+        let share = Int64(Self.count / parts)
+        #expect(sizes.allSatisfy { (share - 4...share + 1).contains($0) }, "\(sizes)")
+      }
+    }
+  }
+}
