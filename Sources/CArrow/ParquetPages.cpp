@@ -24,6 +24,7 @@ parquet::RowGroupPageIndexReader* IndexOf(ReaderState* state, int32_t rowGroup) 
   return state->rowGroupIndex.get();
 }
 
+// As `PageStartsOf`.
 PageStarts StartsOf(parquet::RowGroupPageIndexReader* index, int32_t leaf, int64_t rowCount) {
   PageStarts starts;
   if (index == nullptr) return starts;

@@ -85,7 +85,8 @@ arrow::Status Scan(const std::shared_ptr<ReaderState>& state, const int32_t* fie
   // Without columns there is nothing to be fast at.
   std::shared_ptr<arrow::RecordBatchReader> batches;
   if (fieldCount > 0) {
-    ARROW_ASSIGN_OR_RAISE(batches, carrow::PlainRows(state, fields, fieldCount, std::move(whole), batchRows));
+    ARROW_ASSIGN_OR_RAISE(
+        batches, carrow::PlainRows(state, fields, fieldCount, std::move(whole), batchRows));
   }
   if (batches == nullptr) {
     state->reader->set_batch_size(batchRows);
