@@ -231,7 +231,7 @@ arrow::Status RowGroupCopy::AppendChunk(const parquet::ColumnChunkMetaData& chun
   const int64_t start = StartOf(chunk);
   const int64_t size = chunk.total_compressed_size();
   ARROW_ASSIGN_OR_RAISE(const int64_t fileBytes, input->GetSize());
-  if (start < 0 || size < 0 || start > fileBytes || size > fileBytes - start) {
+  if (!IsWithin(chunk, fileBytes)) {
     return arrow::Status::Invalid("a column chunk beyond the end of the file");
   }
   const int64_t data = chunk.data_page_offset();

@@ -24,6 +24,12 @@ int64_t StartOf(const parquet::ColumnChunkMetaData& chunk) {
   return start;
 }
 
+bool IsWithin(const parquet::ColumnChunkMetaData& chunk, int64_t fileBytes) {
+  const int64_t start = StartOf(chunk);
+  const int64_t length = chunk.total_compressed_size();
+  return start >= 0 && start <= fileBytes && length >= 0 && length <= fileBytes - start;
+}
+
 arrow::Status DescribeRowGroup(const parquet::FileMetaData& metadata, int32_t rowGroup,
                                CArrowRowGroup* out) {
   if (rowGroup < 0 || rowGroup >= metadata.num_row_groups()) {

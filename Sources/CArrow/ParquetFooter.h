@@ -23,6 +23,9 @@ inline void LimitFooter(parquet::ReaderProperties* properties) {
 // Where a column chunk begins.
 int64_t StartOf(const parquet::ColumnChunkMetaData& chunk);
 
+// Whether a column chunk lies in a file of so many bytes.
+bool IsWithin(const parquet::ColumnChunkMetaData& chunk, int64_t fileBytes);
+
 arrow::Status DescribeFile(const parquet::FileMetaData& metadata, CArrowParquetFile* out);
 arrow::Status DescribeRowGroup(const parquet::FileMetaData& metadata, int32_t rowGroup,
                                CArrowRowGroup* out);

@@ -24,21 +24,6 @@ parquet::RowGroupPageIndexReader* IndexOf(ReaderState* state, int32_t rowGroup) 
   return state->rowGroupIndex.get();
 }
 
-// As `PageStartsOf`.
-PageStarts StartsOf(parquet::RowGroupPageIndexReader* index, int32_t leaf, int64_t rowCount) {
-  PageStarts starts;
-  if (index == nullptr) return starts;
-  auto offsets = index->GetOffsetIndex(leaf);
-  if (offsets == nullptr) return starts;
-  for (const auto& page : offsets->page_locations()) {
-    const int64_t first = page.first_row_index;
-    const bool isNext = starts.empty() ? first == 0 : first > starts.back();
-    if (!isNext || first >= rowCount) return {};
-    starts.push_back(first);
-  }
-  return starts;
-}
-
 arrow::Status LoadIndex(CArrowParquetReader* reader, int32_t rowGroup, int32_t leaf) {
   reader->index = ChunkIndex{};
   ReaderState& state = *reader->state;
@@ -48,10 +33,9 @@ arrow::Status LoadIndex(CArrowParquetReader* reader, int32_t rowGroup, int32_t l
   ARROW_RETURN_NOT_OK(
       carrow::DescribeColumnChunk(*state.metadata, rowGroup, leaf, &bounds, &chunk));
   if (state.metadata->schema()->Column(leaf)->max_repetition_level() > 0) return arrow::Status::OK();
-  auto* index = IndexOf(&state, rowGroup);
-  const int64_t rows = state.metadata->RowGroup(rowGroup)->num_rows();
-  PageStarts starts = StartsOf(index, leaf, rows);
+  PageStarts starts = carrow::PageStartsOf(&state, rowGroup, leaf);
   if (starts.empty()) return arrow::Status::OK();
+  auto* index = IndexOf(&state, rowGroup);
   auto pages = index->GetColumnIndex(leaf);
   if (pages != nullptr) {
     const size_t count = starts.size();
@@ -91,7 +75,19 @@ arrow::Status Describe(const ChunkIndex& index, int32_t page, CArrowPage* out) {
 }  // namespace
 
 carrow::PageStarts carrow::PageStartsOf(ReaderState* state, int32_t rowGroup, int32_t leaf) {
-  return StartsOf(IndexOf(state, rowGroup), leaf, state->metadata->RowGroup(rowGroup)->num_rows());
+  PageStarts starts;
+  auto* index = IndexOf(state, rowGroup);
+  if (index == nullptr) return starts;
+  auto offsets = index->GetOffsetIndex(leaf);
+  if (offsets == nullptr) return starts;
+  const int64_t rowCount = state->metadata->RowGroup(rowGroup)->num_rows();
+  for (const auto& page : offsets->page_locations()) {
+    const int64_t first = page.first_row_index;
+    const bool isNext = starts.empty() ? first == 0 : first > starts.back();
+    if (!isNext || first >= rowCount) return {};
+    starts.push_back(first);
+  }
+  return starts;
 }
 
 bool CArrowParquetReaderPageCount(CArrowParquetReader* reader, int32_t rowGroup, int32_t leaf,

@@ -43,13 +43,12 @@ class ChosenRows {
     }
   }
 
-  void Open(carrow::ChunkToRead chunk,
+  void Open(const carrow::ChunkToRead& chunk,
             const std::function<std::shared_ptr<arrow::io::InputStream>(int64_t, int64_t)>& open) {
     keptBefore_.assign(1, 0);
     for (size_t page = 0; page < isKept_.size(); page++) {
       keptBefore_.push_back(keptBefore_.back() + (isKept_[page] ? LengthOf(page) : 0));
     }
-    chunk.page = page_;
     std::function<bool(const parquet::DataPageStats&)> isSkipped;
     if (hasStarts_) {
       // `this` outlives the pages, which the reader has.
@@ -74,6 +73,7 @@ class ChosenRows {
   }
 
   parquet::internal::RecordReader& reader() { return *reader_; }
+  const std::shared_ptr<arrow::ResizableBuffer>& page() const { return page_; }
 
  private:
   size_t PageOf(int64_t row) const {
@@ -172,7 +172,7 @@ class PlainRowsReader final : public arrow::RecordBatchReader {
           rowCount);
       for (size_t range = next_; range < end; range++) column.Choose(ranges_[range]);
       column.Open({file, rows.get(), leaves_[place], state_->properties, state_->sizeBytes,
-                   &zstandard_, nullptr},
+                   &zstandard_, column.page()},
                   [&](int64_t start, int64_t length) {
                     return state_->properties.GetStream(state_->file, start, length);
                   });

@@ -137,11 +137,11 @@ inline std::unique_ptr<parquet::PageReader> OpenPages(
     if (isSkipped) pages->set_data_page_filter(std::move(isSkipped));
     return pages;
   }
-  const int64_t start = StartOf(*metadata);
-  int64_t length = metadata->total_compressed_size();
-  if (start < 0 || start > chunk.fileBytes || length < 0 || length > chunk.fileBytes - start) {
+  if (!IsWithin(*metadata, chunk.fileBytes)) {
     throw parquet::ParquetException("a column chunk lies outside the file");
   }
+  const int64_t start = StartOf(*metadata);
+  int64_t length = metadata->total_compressed_size();
   // Old writers counted too few bytes (PARQUET-816).
   const auto& writer = chunk.file->metadata()->writer_version();
   if (writer.VersionLt(parquet::ApplicationVersion::PARQUET_816_FIXED_VERSION())) {

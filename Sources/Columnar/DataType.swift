@@ -31,6 +31,14 @@ public indirect enum DataType: Hashable, Sendable {
   /// 32-bit offsets into a structure of a key and a value.
   case map(key: Field, value: Field)
 
+  /// Whether values have others in them.
+  public var isNested: Bool {
+    switch self {
+    case .list, .structure, .map: true
+    default: false
+    }
+  }
+
   /// Bytes that one value takes in the values buffer; nil for bits, variable lengths and nested types.
   public var byteWidth: Int? {
     switch self {

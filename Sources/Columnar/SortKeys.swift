@@ -13,12 +13,7 @@ public struct SortColumn: Sendable {
   }
 
   /// Whether there is an order of the values of a type: of all but nested ones.
-  public static func hasOrder(_ type: DataType) -> Bool {
-    switch type {
-    case .list, .structure, .map: false
-    default: true
-    }
-  }
+  public static func hasOrder(_ type: DataType) -> Bool { !type.isNested }
 }
 
 // Rows as bytes whose order is that of the rows: the types are looked at once a column, and whoever sorts or merges

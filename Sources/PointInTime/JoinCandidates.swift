@@ -128,13 +128,6 @@ public struct JoinCandidates: Sendable {
   }
 }
 
-extension [Int32] {
-  fileprivate mutating func resize(to newCount: Int) {
-    if count > newCount { removeLast(count - newCount) }
-    if count < newCount { append(contentsOf: repeatElement(0, count: newCount - count)) }
-  }
-}
-
 extension PointInTimeJoin.Batch {
   /// Throws when a column cannot stand for what it is given as.
   func check(_ interner: KeyInterner) throws(PointInTimeError) {

@@ -81,29 +81,20 @@ struct KeyInterner: Sendable {
   }
 
   private mutating func internPart(_ column: Column, _ index: Int) -> [Int32] {
-    if column.nullCount == 0, let ids = internWords(column, index) { return ids }
-    var ids: [Int32] = []
-    ids.reserveCapacity(column.count)
-    for row in 0..<column.count {
-      if column.isNull(row) {
-        ids.append(-1)
-      } else if parts[index].isWord {
-        ids.append(parts[index].words.intern(column.keyWord(at: row)))
-      } else {
-        ids.append(parts[index].bytes.intern(column.bytes(at: row)))
-      }
-    }
-    return ids
-  }
-
-  /// Integers without nulls, many at a time; nil for other columns.
-  private mutating func internWords(_ column: Column, _ index: Int) -> [Int32]? {
     var ids = [Int32](repeating: -1, count: column.count)
     var found = ids.mutableSpan
-    switch column.type {
-    case .int32, .date: parts[index].words.intern(column.values(as: Int32.self), into: &found)
-    case .int64, .timestamp: parts[index].words.intern(column.values(as: Int64.self), into: &found)
-    default: return nil
+    switch (column.type, column.nullCount) {
+    case (.int32, 0), (.date, 0):
+      parts[index].words.intern(column.values(as: Int32.self), into: &found)
+    case (.int64, 0), (.timestamp, 0):
+      parts[index].words.intern(column.values(as: Int64.self), into: &found)
+    default:
+      for row in 0..<column.count where !column.isNull(row) {
+        found[row] =
+          parts[index].isWord
+          ? parts[index].words.intern(column.keyWord(at: row))
+          : parts[index].bytes.intern(column.bytes(at: row))
+      }
     }
     return ids
   }
@@ -122,8 +113,7 @@ struct KeyInterner: Sendable {
 
   private func findPart(_ column: Column, _ index: Int, into ids: inout [Int32]) {
     let count = column.count
-    if ids.count > count { ids.removeLast(ids.count - count) }
-    if ids.count < count { ids.append(contentsOf: repeatElement(-1, count: count - ids.count)) }
+    ids.resize(to: count)
     var found = ids.mutableSpan
     switch column.type {
     case .boolean:
@@ -139,6 +129,14 @@ struct KeyInterner: Sendable {
     }
     guard column.nullCount > 0 else { return }
     for row in 0..<count where column.isNull(row) { found[row] = -1 }
+  }
+}
+
+extension [Int32] {
+  /// Makes room for so many; what they are is for the caller to say.
+  mutating func resize(to newCount: Int) {
+    if count > newCount { removeLast(count - newCount) }
+    if count < newCount { append(contentsOf: repeatElement(-1, count: newCount - count)) }
   }
 }
 

@@ -54,7 +54,7 @@ extension PointInTimeJoin {
       if consumedRowCount - skipSummary.consumedRowCount < pause { return skipSummary }
     }
     var summary = skipSummary ?? SkipSummary(spine)
-    summary.update(spine: spine, best: best)
+    summary.oldestHeld = summary.oldest(spine, best)
     summary.consumedRowCount = consumedRowCount
     skipSummary = summary
     return summary
@@ -75,11 +75,8 @@ extension PointInTimeJoin.SkipSummary {
     bucketOfSlot = spine.slotTimes.map { UInt16(Self.bucket(of: $0, starts.span)) }
   }
 
-  mutating func update(spine: Spine, best: [PointInTimeJoin.Best]) {
-    oldestHeld = oldest(spine, best)
-  }
-
-  private func oldest(_ spine: Spine, _ best: [PointInTimeJoin.Best]) -> [Int64?] {
+  /// What `oldestHeld` is to be.
+  func oldest(_ spine: Spine, _ best: [PointInTimeJoin.Best]) -> [Int64?] {
     var oldest = [Int64](repeating: .max, count: bucketStarts.count)
     var hasGap = [Bool](repeating: false, count: bucketStarts.count)
     let (held, buckets) = (best.span, bucketOfSlot.span)

@@ -307,15 +307,6 @@ struct GroupScan: Sendable {
   }
 }
 
-extension DataType {
-  fileprivate var isNested: Bool {
-    switch self {
-    case .list, .structure, .map: true
-    default: false
-    }
-  }
-}
-
 extension GroupScan.Shared {
   /// Whether a unit need not be read; then it is dealt with.
   mutating func skip(

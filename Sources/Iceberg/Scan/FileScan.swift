@@ -112,15 +112,16 @@ public final class FileScan {
       }
     }
     let isCut = all.contains { $0.rows.count < reader.rowGroups[$0.rowGroup].rowCount }
-    let (wanted, available) = (rowCount(chosen), rowCount(all))
-    if wanted >= available - available / 8 { chosen = all }
-    if isCut || wanted < available - available / 8,
+    let available = rowCount(all)
+    let isSelective = rowCount(chosen) < available - available / 8
+    if !isSelective { chosen = all }
+    if isCut || isSelective,
       let stream = try reader.batches(columns: columns, rows: chosen)
     {
       return (Batches(stream), chosen)
     }
     let stream = try reader.batches(columns: columns, rowGroups: all.map(\.rowGroup))
-    return (Batches(stream, of: all), all)
+    return (isCut ? Batches(stream, of: all) : Batches(stream), all)
   }
 
   /// Batches of whole row groups without the rows that belong to other parts of the file.

@@ -71,7 +71,7 @@ extension TableScan {
     }
   }
 
-  /// Part of a row group has at least so many rows: several pages of a column, since one that reaches into two parts
+  /// A part of a row group has at least so many rows: several pages of a column, since one that reaches into two parts
   /// is decoded in both.
   private static let partRows: Int64 = 1 << 18
 
