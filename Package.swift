@@ -60,7 +60,7 @@ let package = Package(
     room("FeatureModel", ["JSON", "Columnar"]),
     room("Storage", ["CSystem"]),
     room("Columnar"),
-    room("Avro", ["JSON", "CZstd", "CZlib"]),
+    room("Avro", ["JSON", "Storage", "CZstd", "CZlib"]),
     room("FileFormats", ["Columnar", "Storage", "JSON", "CArrow"]),
     room("WriteAheadLog", ["Storage"]),
     room("OnlineStore", ["FeatureModel", "WriteAheadLog", "Storage"]),

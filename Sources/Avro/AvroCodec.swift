@@ -50,10 +50,10 @@ extension AvroCodec {
       throw AvroError("a block of \(bytes.count) bytes is too large to compress")
     }
     var status = Z_STREAM_ERROR
-    var input = bytes
     let output = unsafe [UInt8](unsafeUninitializedCapacity: bound) { buffer, written in
-      unsafe input.withUnsafeMutableBufferPointer { source in
-        unsafe stream.next_in = source.baseAddress
+      unsafe bytes.withUnsafeBufferPointer { source in
+        // zlib does not write there, though its type does not say so.
+        unsafe stream.next_in = UnsafeMutablePointer(mutating: source.baseAddress)
         unsafe stream.avail_in = count
         unsafe stream.next_out = buffer.baseAddress
         unsafe stream.avail_out = capacity
@@ -75,22 +75,24 @@ extension AvroCodec {
     guard let count = UInt32(exactly: bytes.count) else {
       throw AvroError("a block of \(bytes.count) bytes is too large to decompress")
     }
-    var input = bytes
     var output: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: chunkSize)
+    // What small blocks become fits into the first piece.
+    var room = min(chunkSize, 1024 + 8 * bytes.count)
     var status = Z_OK
-    unsafe input.withUnsafeMutableBufferPointer { source in
-      unsafe stream.next_in = source.baseAddress
+    unsafe bytes.withUnsafeBufferPointer { source in
+      // zlib does not write there, though its type does not say so.
+      unsafe stream.next_in = UnsafeMutablePointer(mutating: source.baseAddress)
       unsafe stream.avail_in = count
       while status == Z_OK, output.count <= limit {
-        let produced = unsafe chunk.withUnsafeMutableBufferPointer { target in
+        let piece = unsafe [UInt8](unsafeUninitializedCapacity: room) { target, produced in
           unsafe stream.next_out = target.baseAddress
-          unsafe stream.avail_out = UInt32(chunkSize)
+          unsafe stream.avail_out = UInt32(room)
           unsafe status = CZlib.inflate(&stream, Z_NO_FLUSH)
-          return unsafe chunkSize - Int(stream.avail_out)
+          produced = unsafe room - Int(stream.avail_out)
         }
-        output.append(contentsOf: chunk[..<produced])
-        if produced == 0, status == Z_OK { status = Z_BUF_ERROR }
+        if piece.isEmpty, status == Z_OK { status = Z_BUF_ERROR }
+        if output.isEmpty { output = piece } else { output += piece }
+        room = chunkSize
       }
     }
     guard output.count <= limit else { throw tooLarge(limit) }

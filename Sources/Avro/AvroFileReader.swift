@@ -1,4 +1,5 @@
-import JSON
+internal import JSON
+internal import Storage
 
 /// Reads an object container file from memory: its header, then block by block.
 ///
@@ -45,21 +46,30 @@ public struct AvroFileReader: Sendable {
     guard let codec = AvroCodec(rawValue: codecName) else {
       throw AvroError("codec '\(codecName)' is not supported")
     }
-    do {
-      schema = try AvroSchema(json: try JSONValue(parsing: schemaText))
-    } catch let error as JSONError {
-      throw AvroError("the header's schema is no JSON: \(error)")
-    } catch let error as AvroError {
-      throw error
-    } catch {
-      throw AvroError("the header's schema cannot be read: \(error)")
-    }
+    schema = try AvroFileReader.schema(schemaText)
     self.metadata = metadata
     self.codec = codec
     self.bytes = bytes
     self.limits = limits
     position = start + AvroFileReader.syncSize
     syncMarker = bytes[start..<position]
+  }
+
+  /// The files of a table repeat one another's schema, and to parse it takes longer than to read a few
+  /// entries.
+  private static let schemas = SmallCache<[UInt8], AvroSchema>(capacity: 16)
+  /// Longer texts are parsed each time, which bounds what is kept.
+  private static let maximumKeptSchemaBytes = 32 << 10
+
+  private static func schema(_ text: [UInt8]) throws(AvroError) -> AvroSchema {
+    func parse() throws(AvroError) -> AvroSchema {
+      let json: JSONValue
+      do { json = try JSONValue(parsing: text) } catch {
+        throw AvroError("the header's schema is no JSON: \(error)")
+      }
+      return try AvroSchema(json: json)
+    }
+    return text.count > maximumKeptSchemaBytes ? try parse() : try schemas.value(text, parse)
   }
 
   /// Where in a file's bytes the value of a header's key lies; nil when it has no such key, or the

@@ -61,12 +61,19 @@ public struct AvroFileWriter: Sendable {
   public consuming func finish(
     schema: AvroSchema, metadata: [(key: String, value: String)]
   ) throws(AvroError) -> [UInt8] {
+    try finish(schemaText: schema.json.utf8(), metadata: metadata)
+  }
+
+  /// The same with the schema's JSON text, for those who write many files with one schema.
+  public consuming func finish(
+    schemaText: [UInt8], metadata: [(key: String, value: String)]
+  ) throws(AvroError) -> [UInt8] {
     try closeBlock()
     var header = AvroEncoder()
     header.writeFixed([0x4F, 0x62, 0x6A, 1])
     header.writeBlockCount(metadata.count + 2)
     header.writeString("avro.schema")
-    header.writeBytes(schema.json.utf8())
+    header.writeBytes(schemaText)
     header.writeString("avro.codec")
     header.writeString(codec.rawValue)
     for (key, value) in metadata {

@@ -61,6 +61,19 @@ private struct JSONWriter {
 
   private mutating func writeString(_ string: String) {
     output.append(UInt8(ascii: "\""))
+    if string.utf8.contains(where: Self.isEscaped) {
+      writeEscaped(string)
+    } else {
+      append(string)
+    }
+    output.append(UInt8(ascii: "\""))
+  }
+
+  private static func isEscaped(_ byte: UInt8) -> Bool {
+    byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
+  }
+
+  private mutating func writeEscaped(_ string: String) {
     for byte in string.utf8 {
       switch byte {
       case UInt8(ascii: "\""): append("\\\"")
@@ -74,7 +87,6 @@ private struct JSONWriter {
       default: output.append(byte)
       }
     }
-    output.append(UInt8(ascii: "\""))
   }
 
   private mutating func newLine(_ level: Int) {

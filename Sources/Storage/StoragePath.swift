@@ -12,8 +12,13 @@ public enum StoragePath {
 
   /// The last component: `a/b` gives `b`.
   public static func lastComponent(of path: String) -> String {
-    let parts = path.utf8.split(separator: UInt8(ascii: "/"))
-    return parts.last.map { String(Substring($0)) } ?? path
+    var bytes = path.utf8[...]
+    while bytes.last == UInt8(ascii: "/") { bytes = bytes.dropLast() }
+    guard !bytes.isEmpty else { return path }
+    guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else {
+      return String(Substring(bytes))
+    }
+    return String(Substring(bytes[bytes.index(after: slash)...]))
   }
 
   /// What leads from a folder to a path at or below it; nil when the path is not there. `.` and

@@ -190,6 +190,39 @@ import Testing
     }
   }
 
+  /// Schemas are remembered by their text: one byte more or less is another schema.
+  @Test func everyFileIsReadByItsOwnSchema() throws {
+    let schemas = (0..<40).map { index in
+      AvroSchema(
+        .record(
+          name: "r\(index % 7)", fields: [AvroField("f\(index)", index % 2 == 0 ? .long : .int)]))
+    }
+    let files = try schemas.map { schema in
+      var writer = AvroFileWriter()
+      writer.append { $0.writeLong(5) }
+      return try writer.finish(schema: schema, metadata: [])
+    }
+    for index in [0, 1, 0, 1] + Array(files.indices) + Array(files.indices.reversed()) {
+      #expect(try AvroFileReader(files[index]).schema == schemas[index])
+      let value: AvroValue = index % 2 == 0 ? .long(5) : .int(5)
+      #expect(try Self.read(files[index]) == [.record([value])])
+    }
+  }
+
+  @Test(arguments: [AvroCodec.deflate, .zstandard])
+  func blocksOfAnySizeComeBack(codec: AvroCodec) throws {
+    for size in [0, 1, 1023, 1024, 9_000, 65_535, 65_536, 65_537, 1_000_000] {
+      for bytes in [
+        [UInt8](repeating: 7, count: size),
+        (0..<size).map { UInt8(truncatingIfNeeded: $0 &* $0 / 255) },
+      ] {
+        var writer = AvroFileWriter(codec: codec)
+        writer.append { $0.writeBytes(bytes) }
+        #expect(try Self.read(writer.finish(schema: .bytes, metadata: [])) == [.bytes(bytes)])
+      }
+    }
+  }
+
   @Test(arguments: [AvroCodec.deflate, .zstandard])
   func aBlockThatDecompressesToTooMuchIsRefused(codec: AvroCodec) throws {
     var writer = AvroFileWriter(codec: codec)

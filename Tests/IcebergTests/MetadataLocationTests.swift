@@ -22,6 +22,15 @@ import Testing
 
   @Test func spellingsAreEqualForComparison() throws {
     #expect(try Location.comparable("file:/a//b/./c/") == "/a/b/c")
+    for plain in ["/a", "/a/...", "/..a/b..", "/.a/.b", "/a/b.", "/ /ä"] {
+      for spelled in [plain, plain + "/", plain + "/.", "/." + plain, "//localhost" + plain] {
+        #expect(try Location.comparable("file:" + spelled) == plain)
+      }
+    }
+    for root in ["/", "//", "/.", "/./"] { #expect(try Location.comparable(root) == "/") }
+    for refused in ["/..", "/a/..", "/../a", "/a/../b", "/a\0", "/a/\0/b", "a/b", ""] {
+      #expect(throws: IcebergError.self) { try Location.comparable(refused) }
+    }
   }
 
   @Test func s59OneLocationInsideAnotherOverlaps() throws {

@@ -42,8 +42,30 @@ import Testing
     #expect(throws: JSONError.self) { try JSONValue(parsing: text) }
   }
 
-  @Test func invalidUTF8IsRefused() {
-    #expect(throws: JSONError.self) { try JSONValue(parsing: [0x22, 0xFF, 0x22]) }
+  /// Small objects and large ones look for repeated keys in different ways.
+  @Test(arguments: [1, 2, 15, 16, 17, 18, 40])
+  func aKeyThatAnObjectHasAlreadyIsRefusedWhereverItIs(count: Int) throws {
+    let members = (0..<count).map { "\"key \($0)\":\($0)" }
+    let text = "{\(members.joined(separator: ","))}"
+    #expect(try JSONValue(parsing: text).text() == text)
+    for member in members {
+      #expect(throws: JSONError.self) { try JSONValue(parsing: text.dropLast() + ",\(member)}") }
+    }
+  }
+
+  @Test(arguments: [
+    [0xFF], [0xC3], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0x41, 0x80],
+  ])
+  func invalidUTF8IsRefused(bytes: [UInt8]) {
+    #expect(throws: JSONError.self) { try JSONValue(parsing: [0x22] + bytes + [0x22]) }
+    #expect(throws: JSONError.self) { try JSONValue(parsing: [0x22, 0x5C, 0x6E] + bytes + [0x22]) }
+  }
+
+  @Test func textBeyondASCIIIsKept() throws {
+    for text in ["ä", "\u{FFFF}", "😀 and more than fits into a small string", "e\u{301}"] {
+      let value = try JSONValue(parsing: "\"\(text)\"")
+      #expect(value.stringValue.map { Array($0.utf8) } == Array(text.utf8))
+    }
   }
 
   @Test func deepNestingIsRefusedNotOverflowed() {

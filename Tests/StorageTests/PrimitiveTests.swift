@@ -15,8 +15,34 @@ import Testing
     #expect(StoragePath.directory(of: "a/b") == "a")
     #expect(StoragePath.directory(of: "b") == ".")
     #expect(StoragePath.directory(of: "/b/") == "/")
-    #expect(StoragePath.lastComponent(of: "/a/b") == "b")
+    for path in ["/a/b", "b", "b/", "a//b//"] {
+      #expect(StoragePath.lastComponent(of: path) == "b")
+    }
+    #expect(StoragePath.lastComponent(of: "/") == "/")
+    #expect(StoragePath.lastComponent(of: "") == "")
     #expect(StoragePath.join("/", "a") == "/a")
+  }
+
+  @Test func aSmallCacheForgetsTheOldest() throws {
+    let cache = SmallCache<String, Int>(capacity: 3)
+    var computed: [String] = []
+    func length(_ key: String) -> Int {
+      cache.value(key) {
+        computed.append(key)
+        return key.count
+      }
+    }
+    for key in ["a", "bb", "ccc", "a", "bb", "ccc"] { #expect(length(key) == key.count) }
+    #expect(computed == ["a", "bb", "ccc"])
+    for key in ["dddd", "bb", "ccc", "dddd", "a", "ccc"] { #expect(length(key) == key.count) }
+    #expect(computed == ["a", "bb", "ccc", "dddd", "a"])
+  }
+
+  @Test func aSmallCacheKeepsNoErrors() throws {
+    struct Failure: Error {}
+    let cache = SmallCache<Int, Int>(capacity: 1)
+    #expect(throws: Failure.self) { try cache.value(1) { () throws(Failure) in throw Failure() } }
+    #expect(cache.value(1) { 7 } == 7)
   }
 
   @Test func waitersSeeWhatOtherThreadsChanged() throws {

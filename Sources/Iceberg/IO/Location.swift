@@ -10,6 +10,7 @@ public enum Location {
   /// somebody else may have written, and must not lead elsewhere.
   public static func path(of location: String) throws(IcebergError) -> String {
     let path = try pathPart(of: location)
+    if isPlain(path) { return path }
     guard path.utf8.first == UInt8(ascii: "/") else {
       throw IcebergError(.invalidArgument, "'\(location)' is no absolute location")
     }
@@ -23,6 +24,27 @@ public enum Location {
       throw IcebergError(.invalidMetadata, "'\(location)' contains '..', which is refused")
     }
     return path
+  }
+
+  /// Whether a path is absolute and all its components are names: none is empty, `.` or `..`, none has a
+  /// NUL. Nearly all paths are, and then there is nothing to take apart.
+  private static func isPlain(_ path: String) -> Bool {
+    guard path.utf8.first == UInt8(ascii: "/") else { return false }
+    // Of the component so far.
+    var length = 0
+    var dots = 0
+    for byte in path.utf8.dropFirst() {
+      if byte == UInt8(ascii: "/") {
+        if length == dots, dots <= 2 { return false }
+        length = 0
+        dots = 0
+      } else {
+        if byte == 0 { return false }
+        length += 1
+        if byte == UInt8(ascii: ".") { dots += 1 }
+      }
+    }
+    return length > dots || dots > 2
   }
 
   private static func pathPart(of location: String) throws(IcebergError) -> String {
@@ -74,7 +96,9 @@ public enum Location {
   /// A form in which two spellings of one location are equal: the path with repeated slashes, `.`
   /// and the trailing slash removed. For comparison only.
   public static func comparable(_ location: String) throws(IcebergError) -> String {
-    let components = try path(of: location).utf8.split(separator: UInt8(ascii: "/"))
+    let path = try path(of: location)
+    if isPlain(path) { return path }
+    let components = path.utf8.split(separator: UInt8(ascii: "/"))
       .filter { !$0.elementsEqual(".".utf8) }
     return "/" + components.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "/")
   }

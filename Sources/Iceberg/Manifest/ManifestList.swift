@@ -27,13 +27,13 @@ public enum ManifestList {
     ).manifests
     var generator = IdentifierGenerator()
     var file = AvroFileWriter(codec: codec, using: &generator)
-    let fields = ManifestSchema.manifestFile(formatVersion: formatVersion)
+    let texts = ManifestSchema.manifestFileTexts(formatVersion: formatVersion)
     var metadata = [
       ("snapshot-id", snapshotID.description),
       ("parent-snapshot-id", parentSnapshotID?.description ?? "null"),
       ("sequence-number", sequenceNumber.description),
       ("format-version", formatVersion.description),
-      ("iceberg.schema", TableSchema(fields: fields).json.text()),
+      ("iceberg.schema", texts.iceberg),
     ]
     if formatVersion >= 3, let firstRowID {
       metadata.append(("first-row-id", firstRowID.description))
@@ -47,8 +47,7 @@ public enum ManifestList {
       }
       return AvroChecksum.seal(
         try file.finish(
-          schema: IcebergType.structure(fields).avroSchema(recordName: "manifest_file"),
-          metadata: metadata.map { (key: $0.0, value: $0.1) }))
+          schemaText: texts.avro, metadata: metadata.map { (key: $0.0, value: $0.1) }))
     } catch {
       throw IcebergError(error)
     }

@@ -1,4 +1,6 @@
 import Avro
+import JSON
+import Storage
 
 /// The fields of manifests and manifest lists, by format version, in the order in which Java
 /// writes them. Documentation texts are Java's, so that headers are equal to its headers.
@@ -126,4 +128,39 @@ enum ManifestSchema {
 extension IcebergError {
   /// What went wrong in an Avro file, as an error of the table.
   init(_ error: AvroError) { self.init(.invalidMetadata, error.description) }
+}
+
+// What the header of a file says about its schema.
+extension ManifestSchema {
+  /// The schema as Avro's JSON and as Iceberg's.
+  struct Texts: Sendable {
+    let avro: [UInt8]
+    let iceberg: String
+
+    fileprivate init(_ fields: [NestedField], recordName: String) {
+      avro = IcebergType.structure(fields).avroSchema(recordName: recordName).json.utf8()
+      iceberg = TableSchema(fields: fields).json.text()
+    }
+  }
+
+  private struct Partitioned: Equatable, Sendable {
+    let formatVersion: Int
+    let partition: [NestedField]
+  }
+
+  /// A commit writes a few small files, of which making these texts would be a good part.
+  private static let entryTexts = SmallCache<Partitioned, Texts>(capacity: 8)
+  private static let manifestFileTexts = SmallCache<Int, Texts>(capacity: 2)
+
+  static func entryTexts(formatVersion: Int, partition: [NestedField]) -> Texts {
+    entryTexts.value(Partitioned(formatVersion: formatVersion, partition: partition)) {
+      Texts(entry(formatVersion: formatVersion, partition: partition), recordName: "manifest_entry")
+    }
+  }
+
+  static func manifestFileTexts(formatVersion: Int) -> Texts {
+    manifestFileTexts.value(formatVersion) {
+      Texts(manifestFile(formatVersion: formatVersion), recordName: "manifest_file")
+    }
+  }
 }

@@ -71,20 +71,19 @@ public struct ManifestWriter: Sendable {
     let partition = zip(spec.fields, partitionTypes).map { field, type in
       NestedField.optional(field.fieldID, field.name, type ?? .string)
     }
-    let fields = ManifestSchema.entry(formatVersion: formatVersion, partition: partition)
+    let texts = ManifestSchema.entryTexts(formatVersion: formatVersion, partition: partition)
     var metadata = [
       ("schema", schema.json.text()), ("schema-id", schema.schemaID.description),
       ("partition-spec", spec.fieldsJSON.text()), ("partition-spec-id", spec.specID.description),
       ("format-version", formatVersion.description), ("content", content.text),
-      ("iceberg.schema", TableSchema(fields: fields).json.text()),
+      ("iceberg.schema", texts.iceberg),
     ]
     if let location { metadata.append(FileNameMark.entry(location)) }
     metadata.append(AvroChecksum.entry)
     do {
       let bytes = AvroChecksum.seal(
         try file.finish(
-          schema: IcebergType.structure(fields).avroSchema(recordName: "manifest_entry"),
-          metadata: metadata.map { (key: $0.0, value: $0.1) }))
+          schemaText: texts.avro, metadata: metadata.map { (key: $0.0, value: $0.1) }))
       written.length = Int64(bytes.count)
       return (bytes, written)
     } catch {
