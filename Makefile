@@ -87,7 +87,7 @@ nightly-simulation-store-faults: setup
 	.build/release/simulate --store --faults --length 2 --at-least 50000
 nightly-simulation-store-%: setup
 	swift build -c release --product simulate $(SWIFT_FLAGS)
-	.build/release/simulate --store --length 4 --outcomes 4 --part $*/2 --at-least 1000000
+	.build/release/simulate --store --length 4 --outcomes 8 --part $*/2 --at-least 1000000
 
 # Every call of the log fails; every byte is damaged.
 nightly-log:

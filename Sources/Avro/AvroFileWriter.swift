@@ -23,7 +23,9 @@ public struct AvroFileWriter: Sendable {
   /// - Parameter generator: makes the sync marker.
   public init(codec: AvroCodec, using generator: inout some RandomNumberGenerator) {
     self.codec = codec
-    syncMarker = (0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) }
+    syncMarker = [generator.next(), generator.next()].flatMap { (half: UInt64) in
+      (0..<8).map { UInt8(truncatingIfNeeded: half >> (8 * $0)) }
+    }
   }
 
   /// The size of what was written so far, the header apart; what is not compressed yet counts

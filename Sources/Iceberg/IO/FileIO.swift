@@ -57,6 +57,9 @@ public struct FileIO: Sendable {
   /// Opens a new file for writing, with the folders above it. Ends with `publish` or `abandon`.
   public func create(_ location: String) throws(IcebergError) -> any File {
     let path = try path(of: location)
+    do throws(IcebergError) { return try open(path: path, .create) } catch {
+      guard error.kind == .notFound else { throw error }
+    }
     try createDirectories(Location.parent(of: path))
     return try open(path: path, .create)
   }
