@@ -124,6 +124,19 @@ import Testing
     #expect(made["is_identical"]?.boolValue == true)
     #expect(FileManager.default.contentsEqual(atPath: output, andPath: again))
 
+    // Checked by what it was made of: its output, or a copy of it.
+    for file in ["", " \(again)"] {
+      let audit = try expectSuccess(fixture, "training-set audit\(file) --set first --json").json()
+      #expect(audit["differing_cells"]?.int64Value == 0 && audit["rows"]?.int64Value == 3)
+      let cells = try expectSuccess(
+        fixture, "training-set explain\(file) --set first --row 0 --json"
+      ).json()
+      #expect(cells.arrayValue?.count == 1)
+    }
+    #expect(try fixture.run("training-set", "audit").status == 64)
+    #expect(try fixture.run("training-set", "audit", "--set", "first", "--strict").status == 64)
+    #expect(try fixture.run("training-set", "audit", "--set", "second").status == 68)
+
     #expect(try fixture.run("training-set", "delete", "first").status == 64)
     _ = try expectSuccess(fixture, "training-set delete first --yes")
     #expect(try fixture.run("training-set", "describe", "first").status == 68)

@@ -8,15 +8,21 @@ internal import Storage
 struct AuditRun {
   private let store: FeatureStore
   private let request: TrainingSetRequest
+  /// The training set, where it has a name: its features and snapshots count.
+  private let set: NamedTrainingSet?
   private let plan: TrainingSetPlan
   private let file: SpineFiles
   /// The file's columns of keys and times, and of features.
   private let wanted: [Field]
   private let features: [Field]
 
-  init(_ store: FeatureStore, _ path: String, _ request: TrainingSetRequest) throws {
+  init(
+    _ store: FeatureStore, _ path: String, _ request: TrainingSetRequest,
+    again set: NamedTrainingSet? = nil
+  ) throws {
     self.store = store
-    plan = try TrainingSetPlan(request, store: store)
+    self.set = set
+    plan = try TrainingSetPlan(request, store: store, again: set?.features)
     wanted = try plan.keysAndTimes().fields
     features = zip(plan.references, plan.types).map { Field($0.outputName, $1) }
     let types = Dictionary((wanted + features).map { ($0.name, $0.type) }) { first, _ in first }
@@ -26,17 +32,20 @@ struct AuditRun {
     }
     var request = request
     request.split = nil
+    // The file takes the place of the spine, which may have named the column.
+    request.timeColumn = try TrainingSetPlan.timeColumn(request, store)
     self.request = request
   }
 
   func run(_ progress: (Int64, Int64) -> Void) throws -> TrainingSetAudit {
     var again = request
     again.spine = .batches(try keysAndTimes())
-    let expected = try store.trainingSet(again, progress: progress)
+    let expected = TrainingSetBatches(
+      try TrainingSetRows(again, store: store, again: set, progress: progress))
     let schema = Schema(features)
     var own = BatchCutter(
       schema: schema, rows: TrainingSetRows.batchRows, next: try file.rows(schema))
-    let tables = try TrainingSetTables(store, request)
+    let tables = try TrainingSetTables(store, request, fixed: set?.snapshots)
     var audit = TrainingSetAudit()
     audit.columnCount = features.count
     while let right = try expected.next() {

@@ -19,10 +19,28 @@ extension FeatureStore {
   public func explainTrainingSet(
     _ file: String, row: Int, of request: TrainingSetRequest, column: String? = nil
   ) throws(FeatureStoreError) -> [CellExplanation] {
+    try explainTrainingSet(file, row: row, of: request, again: nil, column)
+  }
+
+  /// The same of a training set with a name, by its features and the snapshots that it was made of.
+  ///
+  /// - Parameter file: its output, or a file with rows of it.
+  /// - Throws: also `.conflict` for a set that was not completed.
+  public func explainTrainingSet(
+    _ file: String, row: Int, of set: NamedTrainingSet, column: String? = nil
+  ) throws(FeatureStoreError) -> [CellExplanation] {
+    try set.requireComplete()
+    return try explainTrainingSet(file, row: row, of: set.request, again: set, column)
+  }
+
+  private func explainTrainingSet(
+    _ file: String, row: Int, of request: TrainingSetRequest, again set: NamedTrainingSet?,
+    _ column: String?
+  ) throws(FeatureStoreError) -> [CellExplanation] {
     do {
-      let plan = try TrainingSetPlan(request, store: self)
+      let plan = try TrainingSetPlan(request, store: self, again: set?.features)
       let values = try FileRow(file, row: row, plan, self)
-      let tables = try TrainingSetTables(self, request)
+      let tables = try TrainingSetTables(self, request, fixed: set?.snapshots)
       var cells: [(place: Int, cell: CellExplanation)] = []
       for part in plan.parts {
         for (reference, place) in zip(part.references, part.places)
@@ -80,6 +98,19 @@ extension FeatureStore {
   ) throws(FeatureStoreError) -> TrainingSetAudit {
     do {
       return try AuditRun(self, file, request).run(progress)
+    } catch { throw FeatureStoreError(error) }
+  }
+
+  /// The same of a training set with a name, by its features and the snapshots that it was made of.
+  ///
+  /// - Parameter file: its output, or a file with rows of it.
+  /// - Throws: also `.conflict` for a set that was not completed.
+  public func auditTrainingSet(
+    _ file: String, of set: NamedTrainingSet, progress: (Int64, Int64) -> Void = { _, _ in }
+  ) throws(FeatureStoreError) -> TrainingSetAudit {
+    try set.requireComplete()
+    do {
+      return try AuditRun(self, file, set.request, again: set).run(progress)
     } catch { throw FeatureStoreError(error) }
   }
 }

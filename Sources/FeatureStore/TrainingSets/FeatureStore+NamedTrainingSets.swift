@@ -111,10 +111,7 @@ extension FeatureStore {
     progress: (Int64, Int64) -> Void = { _, _ in }
   ) throws(FeatureStoreError) -> (report: TrainingSetReport, isIdentical: Bool?) {
     let set = try trainingSet(named: name)
-    guard set.isComplete else {
-      throw FeatureStoreError(
-        .conflict, "making the training set '\(name)' was interrupted, or goes on: create it anew")
-    }
+    try set.requireComplete()
     do {
       var request = Self.located(set.request, trainingSetFolder(name))
       request.output = output ?? request.output

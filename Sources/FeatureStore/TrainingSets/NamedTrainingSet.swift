@@ -34,4 +34,16 @@ public struct NamedTrainingSet: Sendable {
     }
     return files.isEmpty ? nil : hash.hexadecimal
   }
+
+  /// The one file that it was written to; nil for folders, splits and standard output.
+  public var outputFile: String? {
+    if request.split == nil, case .file(let path) = request.output { path } else { nil }
+  }
+
+  func requireComplete() throws(FeatureStoreError) {
+    guard isComplete else {
+      throw FeatureStoreError(
+        .conflict, "making the training set '\(name)' was interrupted, or goes on: create it anew")
+    }
+  }
 }

@@ -10,19 +10,63 @@ extension Command {
     trainingSetOptions.filter {
       [
         "--time", "--time-of", "--view", "--feature", "--key", "--visibility", "--strict",
-        "--exclude-late", "--as-of",
+        "--exclude-late", "--data-delay", "--as-of",
       ].contains($0.name)
     } + [CommandSyntax.flag("--include-unflushed", "also what the log has and the tables lack")]
 
-  private static func request(_ context: Context) throws -> TrainingSetRequest {
-    var request = try trainingSetRequest(
-      context.arguments, ofFile: context.arguments.positionals[0])
-    request.includesUnflushed = context.arguments.has("--include-unflushed")
-    return request
+  private static let checkSyntax = CommandSyntax(
+    positionals: [
+      .init(
+        name: "FILE", help: "the training set: .parquet, .arrow, .csv; its output with --set",
+        isRequired: false)
+    ],
+    options: [
+      CommandSyntax.option(
+        "--set", "NAME", "a training set with a name: its features, options and snapshots")
+    ] + definitionOptions)
+
+  /// What a training set that is there was made of.
+  private enum Definition {
+    case request(TrainingSetRequest)
+    case named(String)
+
+    init(_ arguments: Arguments) throws {
+      guard let name = arguments.value("--set") else {
+        guard let file = arguments.positionals.first else {
+          throw UsageError(message: "either FILE or --set NAME is needed")
+        }
+        var request = try trainingSetRequest(arguments, ofFile: file)
+        request.includesUnflushed = arguments.has("--include-unflushed")
+        self = .request(request)
+        return
+      }
+      if let option = definitionOptions.first(where: { option in
+        option.placeholder == nil
+          ? arguments.has(option.name) : arguments.value(option.name) != nil
+      }) {
+        throw UsageError(message: "\(option.name) is what --set says already")
+      }
+      self = .named(name)
+    }
+
+    var access: FeatureStore.Access {
+      if case .request(let request) = self, request.includesUnflushed {
+        .readOnly
+      } else {
+        .offline
+      }
+    }
   }
 
-  private static func access(_ request: TrainingSetRequest) -> FeatureStore.Access {
-    request.includesUnflushed ? .readOnly : .offline
+  /// The file that is meant.
+  private static func file(
+    of set: NamedTrainingSet, _ arguments: Arguments
+  ) throws(UsageError) -> String {
+    guard let file = arguments.positionals.first ?? set.outputFile else {
+      throw UsageError(
+        message: "FILE is needed: the training set '\(set.name)' was not written to one file")
+    }
+    return file
   }
 
   static let trainingSetExplain = Command(
@@ -30,28 +74,37 @@ extension Command {
     discussion: """
       Which record won (event time, write time, LSN, file, snapshot), which lost and why; or why there is null:
       never written, only later, arrived late, expired, deleted. Rows are counted from 0. Times, features and
-      visibility are those that the file was extracted with. Example:
+      visibility are those that the file was extracted with; those of a training set with a name are known. Examples:
 
         fstore training-set explain set.parquet --row 17 --time scheduled_departure --view flight \\
           --column last_delay
+        fstore training-set explain --set january --row 17
       """,
     syntax: CommandSyntax(
-      positionals: [.init(name: "FILE", help: "the training set: .parquet, .arrow, .csv")],
+      positionals: checkSyntax.positionals,
       options: [
         CommandSyntax.option("--row", "N", "which row, counted from 0"),
         CommandSyntax.option("--column", "NAME", "only this column, or GROUP:FEATURE"),
         CommandSyntax.option("--last", "N", "list so many records of the key at most; 20"),
-      ] + definitionOptions)
+      ] + checkSyntax.options)
   ) { context in
     let arguments = context.arguments
     guard let row = try arguments.integer("--row").map({ Int(clamping: $0) }) else {
       throw UsageError(message: "--row is needed")
     }
     let limit = try arguments.integer("--last", minimum: 1).map { Int(clamping: $0) } ?? 20
-    let request = try request(context)
-    let cells = try context.withStore(access(request)) { store in
-      try store.explainTrainingSet(
-        arguments.positionals[0], row: row, of: request, column: arguments.value("--column"))
+    let definition = try Definition(arguments)
+    let column = arguments.value("--column")
+    let cells = try context.withStore(definition.access) { store in
+      switch definition {
+      case .request(let request):
+        return try store.explainTrainingSet(
+          arguments.positionals[0], row: row, of: request, column: column)
+      case .named(let name):
+        let set = try store.trainingSet(named: name)
+        return try store.explainTrainingSet(
+          file(of: set, arguments), row: row, of: set, column: column)
+      }
     }
     context.output.print(.array(cells.map { json($0, limit) })) {
       cells.map { text($0, limit) }.joined(separator: "\n\n")
@@ -65,20 +118,29 @@ extension Command {
       Every cell is compared with what the tables say. Of those that differ each is named (the first 1000), and
       whether it knows the future (its value is that of a later event), knows what came late (it was written later,
       where that does not count), is outdated, missing, or no record's value. How many rows use, rightly, a value
-      that was written after their own time is said too. The status is 65 if a cell differs. Example:
+      that was written after their own time is said too. The status is 65 if a cell differs. Examples:
 
         fstore training-set audit set.parquet --time scheduled_departure --view flight
+        fstore training-set audit --set january
       """,
-    syntax: CommandSyntax(
-      positionals: [.init(name: "FILE", help: "the training set: .parquet, .arrow, .csv")],
-      options: definitionOptions)
+    syntax: checkSyntax
   ) { context in
-    let request = try request(context)
+    let arguments = context.arguments
+    let definition = try Definition(arguments)
     let bar = ProgressBar("auditing")
-    let audit = try context.withStore(access(request)) { store in
+    let audit = try context.withStore(definition.access) { store in
       defer { bar.finish() }
-      return try store.auditTrainingSet(context.arguments.positionals[0], of: request) {
-        bar.update($0, of: $1, detail: "\(bytesText($0)) of \(bytesText($1))")
+      func update(_ done: Int64, _ total: Int64) {
+        bar.update(done, of: total, detail: "\(bytesText(done)) of \(bytesText(total))")
+      }
+      switch definition {
+      case .request(let request):
+        return try store.auditTrainingSet(
+          arguments.positionals[0], of: request, progress: update)
+      case .named(let name):
+        let set = try store.trainingSet(named: name)
+        return try store.auditTrainingSet(
+          file(of: set, arguments), of: set, progress: update)
       }
     }
     context.output.print(json(audit)) {

@@ -82,6 +82,45 @@ import Testing
         .isIdentical == nil)
   }
 
+  /// A named set is audited and explained by what it was made of, whatever became of the tables.
+  @Test func aTrainingSetIsCheckedByItsOwnOptionsAndSnapshots() throws {
+    let fixture = try filled()
+    let features = ["readings:value", "others:value=other,ttl=2h"]
+    let references = try fixture.store.featureReferences(features)
+    try fixture.store.createView(FeatureView(name: "view", features: references))
+    // Its time column is the group's, not the one named.
+    var request = fixture.request(
+      .group("others"), time: "unused", output: .file(fixture.path("set.parquet")))
+    request.view = "view"
+    request.features = []
+    request.isStrict = true
+    request.dataDelays = ["readings": 2 * 3_600_000_000]
+    let (set, report) = try fixture.store.createTrainingSet("january", request)
+    #expect(set.outputFile == fixture.path("set.parquet") && report.rowCount == 18)
+    try age(fixture)
+
+    let audit = try fixture.store.auditTrainingSet(fixture.path("set.parquet"), of: set)
+    #expect(audit.differingCount == 0 && audit.rowCount == 18 && audit.columnCount == 2)
+    for row in [0, 9, 17] {
+      let cells = try fixture.store.explainTrainingSet(
+        fixture.path("set.parquet"), row: row, of: set)
+      #expect(cells.map(\.column) == ["value", "other"])
+      #expect(cells.allSatisfy { $0.fileValue == $0.value })
+    }
+    // By today's tables, or with another delay, it is not the same.
+    let today = try fixture.store.auditTrainingSet(fixture.path("set.parquet"), of: request)
+    #expect(today.differingCount > 0)
+    var other = set
+    other.request.dataDelays = [:]
+    #expect(
+      try fixture.store.auditTrainingSet(fixture.path("set.parquet"), of: other).differingCount > 0)
+    other = set
+    other.isComplete = false
+    #expect(throws: FeatureStoreError.self) {
+      try fixture.store.auditTrainingSet(fixture.path("set.parquet"), of: other)
+    }
+  }
+
   @Test func foldersSplitsAndSpinesOfTheTablesAreMadeAgain() throws {
     let fixture = try filled()
     let (from, to) = try (
