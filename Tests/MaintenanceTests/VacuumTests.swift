@@ -361,7 +361,14 @@ import Testing
     #expect(try fixture.exists("data/acknowledged.parquet", in: newer))
   }
 
-  @Test func aTagThatMovedSinceThePlanStopsTheExpiry() throws {
+  enum ReferenceChange: CaseIterable {
+    case tagElsewhere
+    case tagThatStaysForEver
+    case branchThatKeepsMore
+  }
+
+  @Test(arguments: ReferenceChange.allCases)
+  func aReferenceThatChangedSinceThePlanStopsTheExpiry(change: ReferenceChange) throws {
     let fixture = try MaintenanceFixture()
     var table = try history(fixture)
     let ids = table.metadata.snapshots.map(\.snapshotID)
@@ -372,14 +379,34 @@ import Testing
     let vacuum = Vacuum(table, options: expiringAll())
     let plan = try vacuum.plan()
     #expect(plan.expiry?.removedReferences == ["t"])
-    var removing = table.newCommit()
-    removing.removeReference("t")
-    table = try removing.commit().table
-    var moving = table.newCommit()
-    moving.createTag("t", snapshotID: ids[1])
-    _ = try moving.commit()
-    #expect(throws: IcebergError.self) { try vacuum.execute(plan) }
+    if change == .branchThatKeepsMore {
+      var keeping = table.newCommit()
+      keeping.setRetention("main", minSnapshotsToKeep: 100)
+      table = try keeping.commit().table
+    } else {
+      var removing = table.newCommit()
+      removing.removeReference("t")
+      table = try removing.commit().table
+      var creating = table.newCommit()
+      creating.createTag("t", snapshotID: change == .tagElsewhere ? ids[1] : ids[0])
+      _ = try creating.commit()
+    }
+    let error = #expect(throws: IcebergError.self) { try vacuum.execute(plan) }
+    #expect(error?.kind == .validationFailed)
     #expect(try fixture.exists("data/a.parquet", in: table))
+    #expect(try table.refresh().metadata.snapshots.map(\.snapshotID) == ids)
+  }
+
+  /// A table that goes on growing is still cleaned.
+  @Test func aBranchThatMovedOnSinceThePlanDoesNotStopTheExpiry() throws {
+    let fixture = try MaintenanceFixture()
+    let table = try history(fixture)
+    fixture.clock.advance(milliseconds: 10_000)
+    let vacuum = Vacuum(table, options: expiringAll())
+    let plan = try vacuum.plan()
+    let newer = try fixture.append("newer", to: table)
+    #expect(try vacuum.execute(plan).expiredSnapshotCount > 0)
+    #expect(try fixture.exists("data/newer.parquet", in: newer))
   }
 
   @Test func aPlanForAnotherTableIsRefused() throws {

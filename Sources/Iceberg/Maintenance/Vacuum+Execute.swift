@@ -19,7 +19,7 @@ extension Vacuum {
     var result = VacuumResult(table: start)
     result.use = plan.use
     if let expiry = plan.expiry, !expiry.isEmpty {
-      result.table = try commit(expiry, plan.removedReferenceHeads, start)
+      result.table = try commit(expiry, plan.references, start)
       result.expiredSnapshotCount = expiry.expiredSnapshotIDs.count
       result.removedReferenceCount = expiry.removedReferences.count
     }
@@ -32,7 +32,7 @@ extension Vacuum {
   }
 
   private func commit(
-    _ expiry: ExpireSnapshotsPlan, _ heads: [String: Int64], _ start: Table
+    _ expiry: ExpireSnapshotsPlan, _ references: [String: SnapshotReference], _ start: Table
   ) throws(IcebergError) -> Table {
     var commit = start.newCommit()
     commit.options = commitOptions
@@ -40,10 +40,14 @@ extension Vacuum {
       guard metadata.properties["gc.enabled"]?.lowercased() != "false" else {
         throw IcebergError(.validationFailed, "the table now has gc.enabled=false")
       }
-      for (name, head) in heads {
-        guard metadata.references[name].map({ $0.snapshotID == head }) ?? true else {
+      let removed = Set(expiry.removedReferences)
+      for (name, planned) in references {
+        guard let now = metadata.references[name] else { continue }
+        // A branch that stays may move on.
+        let expected = removed.contains(name) ? planned : planned.moved(to: now.snapshotID)
+        guard now == expected else {
           throw IcebergError(
-            .validationFailed, "'\(name)' has moved since the plan was made: plan again")
+            .validationFailed, "'\(name)' has changed since the plan was made: plan again")
         }
       }
     }

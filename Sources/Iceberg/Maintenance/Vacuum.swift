@@ -53,13 +53,11 @@ public struct Vacuum: Sendable {
       try before.insert(file.path, .statistics, names)
     }
     var plan = VacuumPlan(
-      tableUUID: head.metadata.tableUUID, expiry: expiry, removedReferenceHeads: [:], files: [],
+      tableUUID: head.metadata.tableUUID, expiry: expiry, references: head.metadata.references,
+      files: [],
       keptCounts: [:], reachableFileCount: kept.files.count, skippedCount: listing.skippedCount,
       orphanCutoffMicroseconds: listing.startedAt.subtractingSaturated(
         orphanAge.multipliedSaturated(by: 1000)))
-    for name in expiry?.removedReferences ?? [] {
-      plan.removedReferenceHeads[name] = head.metadata.references[name]?.snapshotID
-    }
     // What such a snapshot needs looks like orphans.
     let hasHidden = inUse.contains { head.metadata.snapshot(id: $0) == nil }
     choose(

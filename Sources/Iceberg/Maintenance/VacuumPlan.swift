@@ -42,8 +42,9 @@ public struct VacuumPlan: Hashable, Sendable {
 
   public var tableUUID: String?
   public var expiry: ExpireSnapshotsPlan?
-  /// Where the references that go pointed to: one that has moved since stays.
-  public var removedReferenceHeads: [String: Int64]
+  /// The table's references as the plan saw them. One that goes must still be the same, and the retention of those
+  /// that stay, too: somebody may have made a tag anew, to stay for ever, where an old one was.
+  public var references: [String: SnapshotReference]
   /// In the order in which they are deleted.
   public var files: [File]
   public var keptCounts: [KeepReason: Int]
