@@ -79,6 +79,10 @@ extension FeatureReference {
     case .microseconds(let length): object["ttl_microseconds"] = .integer(length)
     }
     if let timeColumn { object["time_column"] = .string(timeColumn) }
+    if !joinKeys.isEmpty {
+      object["join_keys"] = .object(
+        JSONObject(joinKeys.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }))
+    }
     return .object(object)
   }
 
@@ -89,10 +93,15 @@ extension FeatureReference {
     } else {
       timeToLive = try json.microseconds("ttl_microseconds").map { .microseconds($0) }
     }
+    var joinKeys: [String: String] = [:]
+    if let json = json["join_keys"] {
+      for name in json.objectValue?.keys ?? [] { joinKeys[name] = try json.text(name) }
+    }
     self.init(
       group: try json.text("group"), feature: try json.text("feature"),
       outputName: try json.text("output_name"), timeToLive: timeToLive,
-      timeColumn: json["time_column"] == nil ? nil : try json.text("time_column"))
+      timeColumn: json["time_column"] == nil ? nil : try json.text("time_column"),
+      joinKeys: joinKeys)
   }
 }
 

@@ -10,16 +10,21 @@ public struct FeatureReference: Hashable, Sendable, CustomStringConvertible {
   /// In training sets: the spine's column with the moments that count for this reference; nil for the one that
   /// the request names. So the same feature may be asked for at two moments, under two names.
   public var timeColumn: String?
+  /// What the entity calls record identifiers of the group, where it is something else: `["airport": "destination"]`
+  /// asks for the airport that is the entity's destination. So the same feature may be asked for by several
+  /// keys, under several names.
+  public var joinKeys: [String: String]
 
   public init(
     group: String, feature: String, outputName: String? = nil, timeToLive: TimeToLive? = nil,
-    timeColumn: String? = nil
+    timeColumn: String? = nil, joinKeys: [String: String] = [:]
   ) {
     self.group = group
     self.feature = feature
     self.outputName = outputName ?? feature
     self.timeToLive = timeToLive
     self.timeColumn = timeColumn
+    self.joinKeys = joinKeys
   }
 
   public var description: String { "\(group):\(feature)" }
@@ -54,6 +59,31 @@ public struct FeatureView: Hashable, Sendable {
     }
     self.name = name
     self.features = features
+  }
+
+  /// The features of a group that are asked for by the same keys, so that one record answers them.
+  package struct Lookup: Hashable, Sendable {
+    package var group: String
+    package var joinKeys: [String: String]
+    /// Where the features are in the view.
+    package var places: [Int]
+  }
+
+  /// In the order in which they are first named.
+  package var lookups: [Lookup] {
+    var lookups: [Lookup] = []
+    for (place, reference) in features.enumerated() {
+      let index = lookups.firstIndex {
+        $0.group == reference.group && $0.joinKeys == reference.joinKeys
+      }
+      if let index {
+        lookups[index].places.append(place)
+      } else {
+        lookups.append(
+          Lookup(group: reference.group, joinKeys: reference.joinKeys, places: [place]))
+      }
+    }
+    return lookups
   }
 
   /// The groups in the order in which they are first named.

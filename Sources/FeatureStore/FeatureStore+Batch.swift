@@ -62,7 +62,7 @@ extension FeatureStore {
   /// The features of a view, of all its groups, for many rows of identifiers in one call.
   ///
   /// - Parameter keys: the record identifiers of all the view's groups, one column each, matched by
-  ///   name; no nulls.
+  ///   the names that the view has for them; no nulls.
   public func getFeatures(
     _ viewName: String, keys: RecordBatch
   ) throws(FeatureStoreError) -> FeatureBatch {
@@ -83,32 +83,39 @@ extension FeatureStore {
     let references = (features ?? group.features.map(\.name)).map {
       FeatureReference(group: groupName, feature: $0)
     }
-    return try FeatureBatchReader(self, references, [group], keys)
+    let lookup = FeatureBatchReader.Lookup(
+      group: group, joinKeys: [:], places: Array(references.indices))
+    return try FeatureBatchReader(self, references, [lookup], keys)
   }
 
   private func reader(
     ofView name: String, _ keys: RecordBatch
   ) throws(FeatureStoreError) -> FeatureBatchReader {
     let view = try view(name)
-    var groups: [FeatureGroup] = []
-    for name in view.groups { groups.append(try group(name)) }
-    return try FeatureBatchReader(self, view.features, groups, keys)
+    var lookups: [FeatureBatchReader.Lookup] = []
+    for lookup in view.lookups {
+      lookups.append(
+        .init(
+          group: try group(lookup.group), joinKeys: lookup.joinKeys, places: lookup.places))
+    }
+    return try FeatureBatchReader(self, view.features, lookups, keys)
   }
 
+  /// - Parameter joinKeys: what the batch calls identifiers, where it is something else.
   func encodedKeys(
-    _ group: FeatureGroup, _ keys: RecordBatch
+    _ group: FeatureGroup, _ keys: RecordBatch, joinKeys: [String: String] = [:]
   ) throws(FeatureStoreError) -> EncodedRows {
     var columns: [Column] = []
     for identifier in group.recordIdentifiers {
-      let field = Field(identifier.name, identifier.type.dataType)
+      let field = Field(joinKeys[identifier.name] ?? identifier.name, identifier.type.dataType)
       guard let column = try Self.column(keys, field) else {
         throw FeatureStoreError(
           .invalidInput,
-          "the record identifier '\(identifier.name)' of '\(group.name)' is missing")
+          "the record identifier '\(field.name)' of '\(group.name)' is missing")
       }
       guard column.nullCount == 0 else {
         throw FeatureStoreError(
-          .invalidInput, "the record identifier '\(identifier.name)' has nulls")
+          .invalidInput, "the record identifier '\(field.name)' has nulls")
       }
       columns.append(column)
     }

@@ -23,7 +23,8 @@ extension FeatureStore {
 
   /// The features of a view, of all its groups, for one set of identifiers.
   ///
-  /// - Parameter fields: the record identifiers of all the view's groups, as text.
+  /// - Parameter fields: the record identifiers of all the view's groups, by the names that the view has for
+  ///   them, as text.
   public func getFeatures(
     _ viewName: String, fields: [String: String]
   ) throws(FeatureStoreError) -> [FeatureAnswer] {
@@ -32,28 +33,26 @@ extension FeatureStore {
     }
   }
 
-  /// Asks each group of a view once, and gives the answers in the view's order.
+  /// Asks for each key of each group of a view once, and gives the answers in the view's order.
   func answers(
     ofView name: String, _ fields: [String: String],
     _ ask: ([FeatureReference], FeatureGroup, [UInt8]) throws(FeatureStoreError) -> [FeatureAnswer]
   ) throws(FeatureStoreError) -> [FeatureAnswer] {
     let view = try view(name)
     var known: Set<String> = []
-    var byGroup: [String: [FeatureAnswer]] = [:]
-    for groupName in view.groups {
-      let group = try group(groupName)
-      known.formUnion(group.recordIdentifiers.map(\.name))
-      let key = try encodedKey(group, fields: fields, allowsOthers: true)
-      byGroup[groupName] = try ask(view.features.filter { $0.group == groupName }, group, key)
+    var answers: [(place: Int, answer: FeatureAnswer)] = []
+    for lookup in view.lookups {
+      let group = try group(lookup.group)
+      known.formUnion(group.recordIdentifiers.map { lookup.joinKeys[$0.name] ?? $0.name })
+      let key = try encodedKey(
+        group, fields: fields, allowsOthers: true, joinKeys: lookup.joinKeys)
+      let own = try ask(lookup.places.map { view.features[$0] }, group, key)
+      answers += zip(lookup.places, own).map { ($0, $1) }
     }
     for field in fields.keys.sorted() where !known.contains(field) {
       throw Registry.unknown("record identifier of '\(name)'", field, among: known.sorted())
     }
-    return view.features.compactMap { reference in
-      let rest = byGroup[reference.group]?.first
-      byGroup[reference.group]?.removeFirst()
-      return rest
-    }
+    return answers.sorted { $0.place < $1.place }.map(\.answer)
   }
 
   func answers(

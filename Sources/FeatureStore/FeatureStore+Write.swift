@@ -166,24 +166,26 @@ extension FeatureStore {
   ///
   /// - Parameter allowsOthers: whether `fields` may name what is no identifier of this group (views
   ///   take the identifiers of all their groups at once).
+  /// - Parameter joinKeys: what `fields` call identifiers, where it is something else.
   func encodedKey(
-    _ group: FeatureGroup, fields: [String: String], allowsOthers: Bool
+    _ group: FeatureGroup, fields: [String: String], allowsOthers: Bool,
+    joinKeys: [String: String] = [:]
   ) throws(FeatureStoreError) -> [UInt8] {
-    let names = group.recordIdentifiers.map(\.name)
+    let names = group.recordIdentifiers.map { joinKeys[$0.name] ?? $0.name }
     if !allowsOthers {
       for name in fields.keys.sorted() where !names.contains(name) {
         throw Registry.unknown("record identifier of '\(group.name)'", name, among: names)
       }
     }
     var columns: [Column] = []
-    for identifier in group.recordIdentifiers {
-      guard let text = fields[identifier.name] else {
+    for (name, identifier) in zip(names, group.recordIdentifiers) {
+      guard let text = fields[name] else {
         throw FeatureStoreError(
           .invalidInput,
-          "the record identifier '\(identifier.name)' of '\(group.name)' is missing: its key is "
+          "the record identifier '\(name)' of '\(group.name)' is missing: its key is "
             + names.joined(separator: ", "))
       }
-      let field = Field(identifier.name, identifier.type.dataType)
+      let field = Field(name, identifier.type.dataType)
       let builder = AnyColumnBuilder(field.type)
       try Self.append(text, field, to: builder)
       columns.append(builder.finish())

@@ -79,6 +79,10 @@ struct Registry: Sendable {
       } catch {
         throw FeatureStoreError(.notFound, error.message, cause: error)
       }
+      let identifiers = group.recordIdentifiers.map(\.name)
+      for name in reference.joinKeys.keys.sorted() where !identifiers.contains(name) {
+        throw Self.unknown("record identifier of '\(group.name)'", name, among: identifiers)
+      }
       guard let own = reference.timeToLive, own > group.timeToLive else { continue }
       throw FeatureStoreError(
         .invalidArgument,

@@ -47,6 +47,29 @@ import Testing
     ]
   }
 
+  @Test func eachPartOfTheKeyMayHaveAnotherName() throws {
+    let fixture = try StoreFixture()
+    let store = try store(fixture)
+    for (number, key) in [("a", 1), ("a", 2), ("b", 1)].enumerated() {
+      _ = try put(store, key.0, key.1, number)
+    }
+    try store.createView(
+      FeatureView(
+        name: "both",
+        features: store.featureReferences([
+          "stock:count", "stock:count=other,key=branch:shop",
+          "stock:count=swapped,key=branch:shop,key=second:article",
+        ])))
+    let fields = ["shop": "a", "article": "1", "branch": "b", "second": "2"]
+    #expect(
+      try store.getFeatures("both", fields: fields).map(\.value) == [.int(0), .int(2), .null])
+    do {
+      _ = try store.featureReferences(["stock:count,key=branch"])
+      Issue.record("accepted a key that does not say of what")
+    } catch { #expect(error.code == .invalidArgument) }
+    try store.close()
+  }
+
   @Test func everyPartOfTheKeyCounts() throws {
     let fixture = try StoreFixture()
     let store = try store(fixture)

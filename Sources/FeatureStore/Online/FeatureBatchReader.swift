@@ -12,11 +12,21 @@ struct FeatureBatchReader {
   private let rowCount: Int
   private var groups: [Answer] = []
 
+  /// Which features are asked of a group, and by which of the batch's columns.
+  struct Lookup {
+    var group: FeatureGroup
+    var joinKeys: [String: String]
+    /// Where these features are among the references.
+    var places: [Int]
+
+    var keyColumns: [String] { group.recordIdentifiers.map { joinKeys[$0.name] ?? $0.name } }
+  }
+
   init(
-    _ store: FeatureStore, _ references: [FeatureReference], _ groups: [FeatureGroup],
+    _ store: FeatureStore, _ references: [FeatureReference], _ lookups: [Lookup],
     _ keys: RecordBatch
   ) throws(FeatureStoreError) {
-    let known = groups.flatMap { $0.recordIdentifiers.map(\.name) }
+    let known = lookups.flatMap(\.keyColumns)
     for field in keys.schema.fields where !known.contains(field.name) {
       throw Registry.unknown("record identifier", field.name, among: known)
     }
@@ -24,24 +34,24 @@ struct FeatureBatchReader {
     self.references = references
     log = try store.log(for: "read online")
     rowCount = keys.rowCount
-    for group in groups {
-      try store.requireOnline(group)
-      let wanted = references.indices.filter { references[$0].group == group.name }
+    for lookup in lookups {
+      try store.requireOnline(lookup.group)
+      let own = try store.encodedKeys(lookup.group, keys, joinKeys: lookup.joinKeys)
       do {
-        self.groups.append(
-          try Answer(group, references, wanted, keys: store.encodedKeys(group, keys)))
+        groups.append(try Answer(lookup, references, keys: own))
       } catch { throw FeatureStoreError(error) }
     }
   }
 
-  /// What is gathered for one group.
+  /// What is gathered for one lookup.
   private struct Answer {
     let group: FeatureGroup
+    private let keyColumns: [String]
     let keys: EncodedRows
     private let reader: RowReader
     /// For records that were written after the definition was looked up.
     private let newerReader: RowReader
-    /// Which of the references are this group's.
+    /// Which of the references are this lookup's.
     let wanted: [Int]
     private let features: [Int]
     /// For each feature the ttl of its reference, which is no longer than the group's.
@@ -53,18 +63,19 @@ struct FeatureBatchReader {
     private var lsns = FixedWidthBuilder(.int64, zero: Int64(0))
 
     init(
-      _ group: FeatureGroup, _ references: [FeatureReference], _ wanted: [Int], keys: EncodedRows
+      _ lookup: Lookup, _ references: [FeatureReference], keys: EncodedRows
     ) throws(FeatureModelError) {
-      self.group = group
+      group = lookup.group
+      keyColumns = lookup.keyColumns
       self.keys = keys
-      self.wanted = wanted
+      wanted = lookup.places
       reader = RowReader(group)
       newerReader = RowReader(group, acceptsNewerRows: true)
       var features: [Int] = []
       for index in wanted { features.append(try group.featureIndex(references[index].feature)) }
       self.features = features
       ownTimesToLive = wanted.map { references[$0].timeToLive }
-      builders = features.map { ValueColumnBuilder(group.features[$0].type) }
+      builders = features.map { ValueColumnBuilder(lookup.group.features[$0].type) }
     }
 
     /// Keys that nothing was written for are not shown.
@@ -103,7 +114,8 @@ struct FeatureBatchReader {
 
     mutating func finish() -> (columns: [Column], facts: FeatureBatch.Group) {
       let facts = FeatureBatch.Group(
-        name: group.name, statuses: statuses, eventTimes: eventTimes.finish(),
+        name: group.name, keyColumns: keyColumns, statuses: statuses,
+        eventTimes: eventTimes.finish(),
         writeTimes: writeTimes.finish(), lsns: lsns.finish())
       return (builders.indices.map { builders[$0].finish() }, facts)
     }

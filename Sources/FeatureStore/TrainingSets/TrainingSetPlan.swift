@@ -4,7 +4,7 @@ internal import PointInTime
 
 /// A request with its names looked up: which features of which groups, at which moments of the spine.
 struct TrainingSetPlan {
-  /// The features of one group that are asked for at the same moments.
+  /// The features of one group that are asked for by the same keys at the same moments.
   struct Part {
     var group: FeatureGroup
     var timeColumn: String
@@ -46,25 +46,30 @@ struct TrainingSetPlan {
     let mainTime = try Self.timeColumn(request, store)
     var parts: [Part] = []
     var types: [DataType] = []
+    /// As the references call them.
+    var identifiers: Set<String> = []
     for (place, reference) in references.enumerated() {
       var group = try store.group(reference.group)
       types.append(group.features[try group.featureIndex(reference.feature)].type.dataType)
       group.dataDelayMicroseconds =
         request.dataDelays[group.name] ?? group.dataDelayMicroseconds
       let time = reference.timeColumn ?? request.timeColumns[group.name] ?? mainTime
-      let index = parts.firstIndex { $0.group.name == group.name && $0.timeColumn == time }
+      let names = group.recordIdentifiers.map { reference.joinKeys[$0.name] ?? $0.name }
+      identifiers.formUnion(names)
+      let keys = names.map { request.keyColumns[$0] ?? $0 }
+      let index = parts.firstIndex {
+        $0.group.name == group.name && $0.timeColumn == time && $0.keyColumns == keys
+      }
       if let index {
         parts[index].references.append(reference)
         parts[index].places.append(place)
       } else {
-        let keys = group.recordIdentifiers.map { request.keyColumns[$0.name] ?? $0.name }
         parts.append(
           Part(
             group: group, timeColumn: time, keyColumns: keys, references: [reference],
             places: [place]))
       }
     }
-    let identifiers = Set(parts.flatMap { $0.group.recordIdentifiers.map(\.name) })
     for name in request.keyColumns.keys.sorted() where !identifiers.contains(name) {
       throw Registry.unknown("record identifier", name, among: identifiers.sorted())
     }

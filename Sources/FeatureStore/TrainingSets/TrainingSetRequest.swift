@@ -66,7 +66,7 @@ public struct TrainingSetRequest: Sendable {
   public var view: String?
   /// References as text: `FeatureStore.featureReferences` explains them.
   public var features: [String] = []
-  /// The spine's column for a record identifier, where its name is another.
+  /// The spine's column for a record identifier, as the references call it, where its name is another.
   public var keyColumns: [String: String] = [:]
   public var visibility = Visibility.event
   /// Whether only what is from before the moment counts, and not what is from the moment itself.

@@ -183,14 +183,18 @@ extension Command {
       A view answers online in one call (fstore get --view) and defines training sets, so the two agree.
       A feature is GROUP:FEATURE, GROUP:* for all of a group's, or GROUP:FEATURE=NAME to rename it. With
       ,ttl=DURATION behind it a value counts only so long, which may be shorter than the group's ttl. With
-      ,time=COLUMN training sets ask for it at the moments in that column of the spine:
+      ,time=COLUMN training sets ask for it at the moments in that column of the spine. With ,key=NAME it is asked for
+      by what the entity calls NAME, not by the record identifier's own name (of several: ,key=NAME:IDENTIFIER):
 
-        fstore view create flight weather:temp,ttl=2h weather:humid arrivals:arr_delay=last_delay planes:*
+        fstore view create flight weather:temp,ttl=2h weather:humid arrivals:arr_delay=last_delay planes:* \\
+          weather:temp=temp_there,key=dest
+        fstore get --view flight origin=JFK dest=LAX tailnum=N14228
       """,
     syntax: CommandSyntax(positionals: [
       .init(name: "NAME", help: "the view's name"),
       .init(
-        name: "FEATURE", help: "GROUP:FEATURE[=NAME][,ttl=DURATION][,time=COLUMN], or GROUP:*",
+        name: "FEATURE",
+        help: "GROUP:FEATURE[=NAME][,ttl=DURATION][,time=COLUMN][,key=NAME], or GROUP:*",
         isRepeatable: true),
     ])
   ) { context in

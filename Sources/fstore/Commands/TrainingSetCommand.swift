@@ -18,8 +18,9 @@ extension Command {
       The last two need no file, and groups with the same keys (or --keys-of GROUP says whose).
 
       A feature is GROUP:FEATURE, or GROUP:*; behind it =NAME names its column, ,ttl=2h is how long a value
-      counts, and ,time=COLUMN is the spine's column with its moments:
+      counts, ,time=COLUMN is the spine's column with its moments, and ,key=COLUMN the one with its key:
         --feature weather:temp=temp_then,time=booked_at --feature weather:temp=temp_now,ttl=2h
+        --feature weather:temp=temp_here,key=origin --feature weather:temp=temp_there,key=dest
 
       Splits never let a key (--split train=0.8,test=0.2 --split-by user) or the future (--split-at
       2026-01-01) cross; each part is a file: set-train.parquet, set-test.parquet.
