@@ -78,14 +78,15 @@ import Testing
     /// Rows with missing keys and times, keys that nobody wrote, equal rows.
     func spine(_ count: Int) throws -> String {
       let path = folder + "/spine.csv"
-      var lines = ["label,Sensor Name,zone,moment,later"]
+      var lines = ["label,Sensor Name,zone,moment,later,Other Zone"]
       for row in 0..<count {
         let sensor = random.oneIn(9) ? "" : String(repeating: "1", count: 1 + random.below(4))
         let zone = random.oneIn(9) ? "" : "\(random.below(5))"
         func moment() -> String {
           random.oneIn(9) ? "" : CivilTime.text(microseconds: time())
         }
-        lines.append("\(row % 7).5,\(sensor),\(zone),\(moment()),\(moment())")
+        lines.append(
+          "\(row % 7).5,\(sensor),\(zone),\(moment()),\(moment()),\((row * 3) % 5)")
         if random.oneIn(6), let last = lines.last { lines.append(last) }
       }
       try (lines.joined(separator: "\n") + "\n").write(
@@ -104,6 +105,7 @@ import Testing
     var request = TrainingSetRequest(spineFile: spine, timeColumn: "moment", outputFile: output)
     request.features = ["one:note=text", "two:ratio", "one:value", "two:flag"]
     request.keyColumns["sensor"] = "Sensor Name"
+    if seed % 2 == 0 { request.features.append("two:ratio=there,key=Other Zone") }
     request.visibility = fixture.random.oneIn(2) ? .event : .ingested
     request.isStrict = fixture.random.oneIn(4)
     request.excludesLate = fixture.random.oneIn(4)
@@ -115,6 +117,8 @@ import Testing
           FeatureReference(group: "two", feature: "ratio", timeToLive: .microseconds(9)),
           FeatureReference(group: "one", feature: "value"),
           FeatureReference(group: "two", feature: "ratio", outputName: "any_age"),
+          FeatureReference(
+            group: "two", feature: "flag", outputName: "there", joinKeys: ["zone": "Other Zone"]),
         ])
       try store.createView(view)
       (request.view, request.features) = ("mixed", [])
