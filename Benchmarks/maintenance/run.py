@@ -1,6 +1,7 @@
 """Compaction of a table of small files, ours and peers', and a query before and after it.
 
   run.py [--files N] [--rows N] [--runs N] [--work DIRECTORY] [--json FILE] [--without-pyiceberg] [--own-latest COMMAND]
+         [--expiry FILES,SNAPSHOTS]
 
 The table is fstore's: Parquet files as its writer makes them, in one commit. fstore plans, rewrites and commits; Polars and DuckDB
 only copy the same files' rows into one file, with the same compression, and Arrow's own reader and writer too where the files
@@ -8,6 +9,9 @@ are large; there fstore also takes its turn with `rewrite-all`, which has everyt
 overwrites it, in a catalog of its own. Every figure is of a whole process: wall time, processor time, peak memory; contenders take turns and medians are
 compared. The rows after compaction are compared with those before. Compaction that sorts, by record and time, is compared with Polars'
 and DuckDB's sort of the same files into one. fstore compacts within 256 MiB.
+
+--expiry FILES,SNAPSHOTS measures something else: a table of so many files (of one byte) appended in so many snapshots and
+then compacted, of which all snapshots but the last are expired. It has no peer here.
 
 COMMAND is fstore's own query for the newest live row of each record: called with the table's folder, it prints how many there
 are, first. Without it only the peers' queries are compared, before and after.
@@ -160,6 +164,25 @@ def query(table, after, options):
     return figures
 
 
+def expiry(work, files, snapshots):
+    """The end of a long history: all snapshots but the last, which is of a compaction, and the files of the others."""
+    folder = work / "history"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    say(f"writing {files} files in {snapshots} snapshots")
+    written = json.loads(run(OURS, "history", folder, files, snapshots)[1])
+    figure, output = run(OURS, "vacuum", folder)
+    result = json.loads(output)
+    left = sum(1 for _ in folder.glob("warehouse/**/data/*/*.parquet"))
+    if (result["expired-snapshots"], left) != (written["snapshots"] - 1, -(-files // 1000)):
+        sys.exit(f"the vacuum left {left} files and expired {result['expired-snapshots']} snapshots")
+    print(f"expiry {files} files, {snapshots} snapshots: loaded in {result['loading']:.2f} s, planned in {result['planning']:.2f} s "
+          f"({result['planning-cpu']:.2f} CPU-s, {result['planning-mib']:.0f} MiB), {result['deleted-files']} files deleted in "
+          f"{result['executing']:.2f} s; all of it {figure['cpu']:.2f} CPU-s, {figure['memory']:.0f} MiB")
+    shutil.rmtree(folder)
+    return result
+
+
 def median(runs):
     return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
 
@@ -177,7 +200,13 @@ def main():
     parser.add_argument("--json", type=Path)
     parser.add_argument("--without-pyiceberg", action="store_true")
     parser.add_argument("--own-latest")
+    parser.add_argument("--expiry", metavar="FILES,SNAPSHOTS", help="only the expiry of a long history")
     options = parser.parse_args()
+    if options.expiry:
+        result = expiry(options.work.resolve(), *(int(number) for number in options.expiry.split(",")))
+        if options.json:
+            options.json.write_text(json.dumps({"expiry": result}, indent=1))
+        return
     table = Table(options.work.resolve(), options.files, options.rows)
     table.clean()
     compacted, result, after = compaction(table, options)

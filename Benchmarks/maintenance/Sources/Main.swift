@@ -15,10 +15,14 @@ import Storage
       case "optimize" where arguments.count >= 2:
         try optimize(arguments[1], Array(arguments.dropFirst(2)))
       case "restore" where arguments.count == 2: try restore(arguments[1])
+      case "history" where arguments.count == 4:
+        try history(arguments[1], files: number(arguments[2]), snapshots: number(arguments[3]))
+      case "vacuum" where arguments.count == 2: try vacuum(arguments[1])
       default:
         throw Failure(
           message: "usage: maintenance-benchmark prepare DIRECTORY FILES ROWS | optimize DIRECTORY "
-            + "[NAME=VALUE...] | restore DIRECTORY")
+            + "[NAME=VALUE...] | restore DIRECTORY | history DIRECTORY FILES SNAPSHOTS | vacuum "
+            + "DIRECTORY")
       }
     }
   }

@@ -13,6 +13,18 @@ struct ReachableFiles {
 
   private(set) var files: [String: File] = [:]
   private(set) var holders: [FileHolder] = []
+  /// The manifests whose files are all in here, by their locations.
+  private(set) var manifests: Set<String> = []
+  /// Those that are not wanted here.
+  private let others: [String: File]
+
+  init() { others = [:] }
+
+  /// Only what others do not hold.
+  init(beyond others: ReachableFiles) {
+    self.others = others.files
+    manifests = others.manifests
+  }
 
   func contains(_ name: String) -> Bool { files[name] != nil }
 
@@ -42,22 +54,16 @@ struct ReachableFiles {
 
 }
 
-/// Reads each manifest once, however many snapshots share it.
+/// Adds what snapshots refer to; each manifest is read once, however many snapshots share it.
 struct ReachabilityWalker {
   let names: TableFileNames
   let store: ManifestStore
-  private var manifests: [String: [(name: String, kind: TableFileKind)]] = [:]
-
-  init(names: TableFileNames, store: ManifestStore) {
-    self.names = names
-    self.store = store
-  }
 
   /// Adds what one snapshot refers to.
   ///
   /// - Parameter toleratesMissing: for a snapshot that is about to go: what is missing was cleaned by
   ///   an earlier run that did not come to its end.
-  mutating func add(
+  func add(
     _ snapshot: Snapshot, of metadata: TableMetadata, toleratesMissing: Bool,
     to files: inout ReachableFiles
   ) throws(IcebergError) {
@@ -67,31 +73,27 @@ struct ReachabilityWalker {
       if toleratesMissing, error.kind == .notFound { return }
       throw unreadable(error, snapshot)
     }
-    for manifest in listed {
+    for manifest in listed where !files.manifests.contains(manifest.path) {
       try files.insert(manifest.path, .manifest, names)
-      if manifests[manifest.path] == nil {
-        do {
-          manifests[manifest.path] = try content(of: manifest, metadata)
-        } catch {
-          if toleratesMissing, error.kind == .notFound { continue }
-          throw unreadable(error, snapshot)
-        }
+      do {
+        try add(manifest, of: metadata, to: &files)
+      } catch {
+        if toleratesMissing, error.kind == .notFound { continue }
+        throw unreadable(error, snapshot)
       }
-      for file in manifests[manifest.path] ?? [] { files.insert(file.name, file.kind) }
     }
   }
 
-  private func content(
-    of manifest: ManifestFile, _ metadata: TableMetadata
-  ) throws(IcebergError) -> [(name: String, kind: TableFileKind)] {
-    var content: [(name: String, kind: TableFileKind)] = []
-    for entry in try store.entries(
-      of: manifest, metadata: metadata, statistics: .none) where entry.isLive
-    {
-      let kind: TableFileKind = entry.dataFile.content == .data ? .data : .deletes
-      content.append((try names.name(of: entry.dataFile.path), kind))
+  private func add(
+    _ manifest: ManifestFile, of metadata: TableMetadata, to files: inout ReachableFiles
+  ) throws(IcebergError) {
+    var reader = try store.reader(of: manifest, metadata: metadata, statistics: .none)
+    while let entry = try reader.next() {
+      guard entry.isLive else { continue }
+      try files.insert(
+        entry.dataFile.path, entry.dataFile.content == .data ? .data : .deletes, names)
     }
-    return content
+    files.finish(manifest)
   }
 
   private func unreadable(_ error: IcebergError, _ snapshot: Snapshot) -> IcebergError {
@@ -103,6 +105,9 @@ struct ReachabilityWalker {
 
 extension ReachableFiles {
   fileprivate mutating func insert(_ name: String, _ kind: TableFileKind) {
-    if files[name] == nil { files[name] = File(kind: kind, holder: holders.count - 1) }
+    guard others[name] == nil, files[name] == nil else { return }
+    files[name] = File(kind: kind, holder: holders.count - 1)
   }
+
+  fileprivate mutating func finish(_ manifest: ManifestFile) { manifests.insert(manifest.path) }
 }

@@ -84,7 +84,7 @@ extension Vacuum {
   private func reachable(
     _ head: Table, _ start: Table, _ names: TableFileNames
   ) throws(IcebergError) -> ReachableFiles {
-    var walker = ReachabilityWalker(names: names, store: ManifestStore(io: head.io))
+    let walker = ReachabilityWalker(names: names, store: ManifestStore(io: head.io))
     var files = ReachableFiles()
     files.begin(.current)
     try files.insertMetadata(head.metadata, at: head.metadataLocation, names)

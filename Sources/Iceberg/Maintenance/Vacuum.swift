@@ -39,11 +39,12 @@ public struct Vacuum: Sendable {
     try refuseSharedLocation(head, names, listing)
     let expiry = try options.expiresSnapshots ? planExpiry(head, inUse) : nil
     let expired = Set(expiry?.expiredSnapshotIDs ?? [])
-    var walker = ReachabilityWalker(names: names, store: ManifestStore(io: head.io))
+    let walker = ReachabilityWalker(names: names, store: ManifestStore(io: head.io))
     var kept = ReachableFiles()
-    try addRetained(head, except: expired, expiry, &walker, &kept)
-    try addNewerMetadata(head, listing, &walker, &kept)
-    var before = kept
+    try addRetained(head, except: expired, expiry, walker, &kept)
+    try addNewerMetadata(head, listing, walker, &kept)
+    // Of what expiring snapshots refer to only what nothing else does.
+    var before = ReachableFiles(beyond: kept)
     for snapshot in head.metadata.snapshots where expired.contains(snapshot.snapshotID) {
       before.begin(.snapshot(snapshot.snapshotID, nil))
       try walker.add(snapshot, of: head.metadata, toleratesMissing: true, to: &before)
@@ -81,7 +82,7 @@ public struct Vacuum: Sendable {
 
   private func addRetained(
     _ head: Table, except expired: Set<Int64>, _ expiry: ExpireSnapshotsPlan?,
-    _ walker: inout ReachabilityWalker, _ files: inout ReachableFiles
+    _ walker: ReachabilityWalker, _ files: inout ReachableFiles
   ) throws(IcebergError) {
     var metadata = head.metadata
     // Statistics of a snapshot go with it.
@@ -159,7 +160,7 @@ public struct Vacuum: Sendable {
           reason: known == nil ? .orphan : .expired, sizeBytes: file.sizeBytes,
           modificationTimeMicroseconds: file.modificationTime))
     }
-    for (name, found) in before.files where !kept.contains(name) && !listed.contains(name) {
+    for (name, found) in before.files where !listed.contains(name) {
       // Absolute means not below the table; others are gone already, or below another folder.
       guard name.hasPrefix("/") else { continue }
       plan.keptCounts[.elsewhere, default: 0] += 1
@@ -263,7 +264,7 @@ extension Vacuum {
   /// A metadata file with a higher number than the catalog's is one that was never committed, or
   /// the catalog is behind (restored from a copy, say). What it speaks of stays in either case.
   private func addNewerMetadata(
-    _ head: Table, _ listing: TableListing, _ walker: inout ReachabilityWalker,
+    _ head: Table, _ listing: TableListing, _ walker: ReachabilityWalker,
     _ files: inout ReachableFiles
   ) throws(IcebergError) {
     guard let current = Self.version(ofMetadataFile: head.metadataLocation) else { return }
