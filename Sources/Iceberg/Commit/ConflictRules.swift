@@ -34,13 +34,17 @@ struct ConflictCheck {
     let expression = try BoundExpression(rules.filter, schema: metadata.currentSchema)
     let referenced = Set(
       change.added.filter { $0.content == .positionDeletes }.compactMap(\.referencedDataFile))
+    var filters: [Int32: PartitionFilter] = [:]
+    for spec in metadata.partitionSpecs {
+      filters[spec.specID] = PartitionFilter(expression, spec: spec, schema: metadata.currentSchema)
+    }
     for snapshot in try window(from: head, backTo: rules.startingSnapshotID) {
       for manifest in try store.manifests(of: snapshot)
       where manifest.addedSnapshotID == snapshot.snapshotID {
         for entry in try store.entries(of: manifest, metadata: metadata)
         where entry.snapshotID == snapshot.snapshotID {
           if rules.isolation == .serializable, snapshot.operation != .replace,
-            mayMatch(expression, entry)
+            mayMatch(expression, filters, entry)
           {
             throw conflict("rows that may match were added in '\(entry.dataFile.path)'", snapshot)
           }
@@ -59,10 +63,11 @@ struct ConflictCheck {
     }
   }
 
-  private func mayMatch(_ expression: BoundExpression, _ entry: ManifestEntry) -> Bool {
+  private func mayMatch(
+    _ expression: BoundExpression, _ filters: [Int32: PartitionFilter], _ entry: ManifestEntry
+  ) -> Bool {
     guard entry.status == .added, entry.dataFile.content == .data else { return false }
-    if let spec = metadata.partitionSpec(id: entry.dataFile.specID) {
-      let filter = PartitionFilter(expression, spec: spec, schema: metadata.currentSchema)
+    if let filter = filters[entry.dataFile.specID] {
       guard filter.mayMatch(entry.dataFile.partition) else { return false }
     }
     return TableScan.mayMatch(expression, entry.dataFile)

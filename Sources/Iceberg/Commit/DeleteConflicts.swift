@@ -21,6 +21,7 @@ struct DeleteConflicts {
     }
     guard !changed.isEmpty else { return }
     let startNumber = metadata.snapshot(id: start)?.sequenceNumber ?? 0
+    let files = RewrittenFiles(rewritten, metadata)
     for manifest in headManifests where manifest.content == .deletes {
       // What is as old as the starting snapshot has nothing that is newer.
       guard manifest.sequenceNumber > startNumber else { continue }
@@ -30,11 +31,10 @@ struct DeleteConflicts {
         let delete = entry.dataFile
         // Equality deletes go on to apply to files that carry an old data sequence number.
         if delete.content == .equalityDeletes, change.dataSequenceNumber != nil { continue }
-        let conflict = rewritten.first { applies(delete, to: $0) }
-        if let conflict {
+        if let path = files.affected(by: delete) {
           throw IcebergError(
             .validationFailed,
-            "rows of '\(conflict.path)' were deleted since snapshot \(start):"
+            "rows of '\(path)' were deleted since snapshot \(start):"
               + " plan the replacement again")
         }
       }
@@ -55,16 +55,41 @@ struct DeleteConflicts {
         + " \(head.snapshotID): the former is no ancestor, or was expired")
   }
 
-  private func applies(_ delete: DataFile, to file: DataFile) -> Bool {
+}
+
+/// Files that are to be replaced, found by what a delete file may apply to.
+private struct RewrittenFiles {
+  private struct Partition: Hashable {
+    var specID: Int32
+    var values: [Literal?]
+  }
+
+  private let metadata: TableMetadata
+  private let paths: Set<String>
+  /// One file of each.
+  private let partitions: [Partition: String]
+  private let first: String?
+
+  init(_ files: [DataFile], _ metadata: TableMetadata) {
+    self.metadata = metadata
+    paths = Set(files.map(\.path))
+    partitions = Dictionary(
+      files.map { (Partition(specID: $0.specID, values: $0.partition), $0.path) },
+      uniquingKeysWith: { first, _ in first })
+    first = files.first?.path
+  }
+
+  /// A file that a delete file may apply to; nil when it applies to none.
+  func affected(by delete: DataFile) -> String? {
     if delete.content == .positionDeletes, let path = DeleteFileIndex.referencedPath(delete) {
-      return path == file.path
+      return paths.contains(path) ? path : nil
     }
     if delete.content == .equalityDeletes,
       metadata.partitionSpec(id: delete.specID)?.isUnpartitioned ?? true
     {
-      return true
+      return first
     }
-    return delete.specID == file.specID && delete.partition == file.partition
+    return partitions[Partition(specID: delete.specID, values: delete.partition)]
   }
 }
 
