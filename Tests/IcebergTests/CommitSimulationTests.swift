@@ -176,7 +176,8 @@ private final class History {
       var options = VacuumOptions()
       options.olderThanMilliseconds = .max
       options.retainLast = 1
-      let vacuum = Vacuum(table, options: options)
+      var vacuum = Vacuum(table, options: options)
+      vacuum.deletionThreads = 1
       try catalog.during {
         $0
       } body: {

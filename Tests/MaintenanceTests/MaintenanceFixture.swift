@@ -14,12 +14,12 @@ final class MaintenanceFixture {
       .optional(4, "name", .string),
     ], identifierFieldIDs: [1])
 
-  init() throws {
+  init(fileSystem: any FileSystem = POSIXFileSystem()) throws {
     folder = FileManager.default.temporaryDirectory.path + "/fstore-vacuum-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     catalog = try SQLiteCatalog(
       databasePath: folder + "/catalog.db", name: "test", warehouse: folder + "/warehouse",
-      io: try FileIO(fileSystem: POSIXFileSystem()), clock: clock)
+      io: try FileIO(fileSystem: fileSystem), clock: clock)
     try catalog.createNamespace(try Namespace("db"))
   }
 

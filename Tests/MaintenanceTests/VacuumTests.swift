@@ -2,6 +2,7 @@ import Foundation
 import Iceberg
 import JSON
 import Storage
+import TestSupport
 import Testing
 
 /// Vacuum on real tables: what goes, what stays, what is refused. Tests named after a rule of the
@@ -69,6 +70,54 @@ import Testing
     _ = try vacuum.execute(plan) { seen.append($0) }
     #expect(seen.values.map(\.filesDone) == Array(1...plan.files.count))
     #expect(seen.values.last?.bytesDone == plan.sizeBytes)
+  }
+
+  /// Several threads delete: manifests before data, and what is left after a stop is left for another run.
+  @Test func manyFilesAreDeletedAtATime() throws {
+    let fixture = try MaintenanceFixture()
+    let table = try history(fixture)
+    let before = try fixture.files(of: table)
+    for number in 0..<400 {
+      for name in ["data/x/orphan-\(number).parquet", "metadata/orphan-\(number)-m0.avro"] {
+        _ = try fixture.write(name, in: table, days: 30)
+      }
+    }
+    var vacuum = Vacuum(table)
+    let plan = try vacuum.plan()
+    #expect(plan.files.count == 800)
+    let seen = Seen()
+    vacuum.isStopped = { (seen.values.last?.filesDone ?? 0) >= 500 }
+    let stopped = try vacuum.execute(plan) { seen.append($0) }
+    #expect(stopped.failure?.kind == .cancelled)
+    #expect(stopped.deleted[.manifest]?.files == 400)
+    #expect(100..<400 ~= stopped.deleted[.data]?.files ?? 0)
+    vacuum.isStopped = { false }
+    let rest = try vacuum.execute(plan) { seen.append($0) }
+    #expect(rest.failure == nil && rest.sparedCount == 0)
+    #expect(rest.alreadyGoneCount == stopped.deletedFileCount)
+    #expect(rest.deletedFileCount == 800 - stopped.deletedFileCount)
+    #expect(seen.values.last?.filesDone == 800 && seen.values.last?.bytesDone == plan.sizeBytes)
+    #expect(try fixture.files(of: table) == before)
+  }
+
+  @Test func theFirstFileOfManyThatCannotBeDeletedEndsTheRun() throws {
+    let disk = FailingFileSystem(POSIXFileSystem())
+    let fixture = try MaintenanceFixture(fileSystem: disk)
+    let table = try history(fixture)
+    for number in 0..<300 {
+      _ = try fixture.write("metadata/orphan-\(number)-m0.avro", in: table, days: 30)
+      _ = try fixture.write("data/orphan-\(number).parquet", in: table, days: 30)
+    }
+    let vacuum = Vacuum(table)
+    let plan = try vacuum.plan()
+    disk.inject(.init(call: 300, kind: .inputOutput, lasts: true))
+    let failed = try vacuum.execute(plan)
+    #expect(failed.failure?.kind == .inputOutput)
+    #expect(1..<300 ~= failed.deleted[.manifest]?.files ?? 0)
+    // Nothing refers to what is gone.
+    #expect(failed.deleted[.data] == nil)
+    disk.inject(nil)
+    #expect(try vacuum.execute(plan).deleted[.data]?.files == 300)
   }
 
   @Test func runningAgainAfterAStopEndsInTheSamePlace() throws {

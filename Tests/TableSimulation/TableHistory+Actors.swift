@@ -300,6 +300,8 @@ extension TableHistory {
 
   private func vacuum(_ actor: Actor, _ job: Vacuum, _ name: String) throws {
     var vacuum = job
+    // One thread, one history.
+    vacuum.deletionThreads = 1
     vacuum.commitOptions.pause = { _ in }
     let before = expiryCount
     let plan = try vacuum.plan()

@@ -387,6 +387,7 @@ extension TableHistory {
 
   func vacuum(_ job: Vacuum, mustSucceed: Bool) throws {
     var vacuum = job
+    vacuum.deletionThreads = 1
     vacuum.commitOptions.pause = { _ in }
     let result = try vacuum.execute(try vacuum.plan())
     removed(result.deletedFileCount)

@@ -64,19 +64,52 @@ extension Vacuum {
     result.table = head
     let names = try TableFileNames(location: head.location, io: head.io)
     let reachable = try reachable(head, start, names)
-    var state = MaintenanceProgress(
-      filesDone: 0, filesTotal: plan.files.count, bytesDone: 0, bytesTotal: plan.sizeBytes)
-    for file in plan.files {
-      if isStopped() {
-        throw IcebergError(
-          .cancelled,
-          "stopped after \(state.filesDone) of \(state.filesTotal) files: another run goes on")
-      }
-      try delete(file, reachable, names, head, &result)
-      state.filesDone += 1
-      state.bytesDone = state.bytesDone.addingSaturated(file.sizeBytes)
-      progress?(state)
+    let deletions = Lock(Deletions())
+    defer { deletions.withLock { $0.add(to: &result) } }
+    // What refers to others goes before them, so that what a failure leaves is whole.
+    for files in plan.files.chunked(by: \.kind) {
+      try delete(files, plan, reachable, names, head, deletions, progress)
     }
+  }
+
+  /// Below so many files to a thread it is not worth having one.
+  private static let filesPerThread = 64
+
+  /// Files of one kind, several at a time; the first failure ends the run.
+  private func delete(
+    _ files: ArraySlice<VacuumPlan.File>, _ plan: VacuumPlan, _ reachable: ReachableFiles,
+    _ names: TableFileNames, _ head: Table, _ deletions: Lock<Deletions>,
+    _ progress: MaintenanceProgress.Report?
+  ) throws(IcebergError) {
+    var reported = 0
+    func report() {
+      let (files, bytes) = deletions.withLock { ($0.filesDone, $0.bytesDone) }
+      guard files != reported else { return }
+      reported = files
+      progress?(
+        MaintenanceProgress(
+          filesDone: files, filesTotal: plan.files.count, bytesDone: bytes,
+          bytesTotal: plan.sizeBytes))
+    }
+    do {
+      try Parallel.forEach(
+        files.count, threads: min(deletionThreads, 1 + files.count / Self.filesPerThread),
+        makeWorker: {},
+        work: { _, index in
+          if isStopped() {
+            throw IcebergError(
+              .cancelled,
+              "stopped after \(deletions.withLock(\.filesDone)) of \(plan.files.count) files: another "
+                + "run goes on")
+          }
+          let file = files[files.startIndex + index]
+          let outcome = try delete(file, reachable, names, head)
+          deletions.withLock { $0.count(outcome, file) }
+        }, tick: report)
+    } catch let error as IcebergError { throw error } catch {
+      throw IcebergError(.inputOutput, "\(error)")
+    }
+    report()
   }
 
   /// What the table speaks of now, and what those read that it had at the start and does not have any more. If
@@ -98,32 +131,63 @@ extension Vacuum {
     return files
   }
 
-  /// The first failure ends the run: what refers to other files is deleted before them, so what is
-  /// left is whole.
   private func delete(
-    _ file: VacuumPlan.File, _ reachable: ReachableFiles, _ names: TableFileNames, _ head: Table,
-    _ result: inout VacuumResult
-  ) throws(IcebergError) {
-    guard !reachable.contains(file.name) else {
-      result.sparedCount += 1
-      return
-    }
+    _ file: VacuumPlan.File, _ reachable: ReachableFiles, _ names: TableFileNames, _ head: Table
+  ) throws(IcebergError) -> Deletions.Outcome {
+    guard !reachable.contains(file.name) else { return .spared }
     let path = names.root + "/" + file.name
-    guard let now = try head.io.information(path) else {
-      result.alreadyGoneCount += 1
-      return
-    }
+    guard let now = try head.io.information(path) else { return .alreadyGone }
     let isSame =
       now.sizeBytes == file.sizeBytes
       && now.modificationTimeMicroseconds == file.modificationTimeMicroseconds
-    guard isSame, try names.isOwn(Location.parent(of: file.name)) else {
-      result.sparedCount += 1
-      return
+    guard isSame, try names.isOwn(Location.parent(of: file.name)) else { return .spared }
+    return try head.io.delete(path) ? .deleted : .alreadyGone
+  }
+}
+
+/// What became of the files of a plan so far.
+private struct Deletions {
+  enum Outcome {
+    case deleted
+    case alreadyGone
+    case spared
+  }
+
+  private(set) var filesDone = 0
+  private(set) var bytesDone: Int64 = 0
+  private var deleted: [TableFileKind: FileCounts] = [:]
+  private var alreadyGoneCount = 0
+  private var sparedCount = 0
+
+  mutating func count(_ outcome: Outcome, _ file: VacuumPlan.File) {
+    filesDone += 1
+    bytesDone = bytesDone.addingSaturated(file.sizeBytes)
+    switch outcome {
+    case .deleted: deleted[file.kind, default: .init()].add(file.sizeBytes)
+    case .alreadyGone: alreadyGoneCount += 1
+    case .spared: sparedCount += 1
     }
-    guard try head.io.delete(path) else {
-      result.alreadyGoneCount += 1
-      return
+  }
+
+  func add(to result: inout VacuumResult) {
+    result.deleted = deleted
+    result.alreadyGoneCount = alreadyGoneCount
+    result.sparedCount = sparedCount
+  }
+}
+
+extension [VacuumPlan.File] {
+  /// Neighbours that have a property in common, together.
+  fileprivate func chunked<Property: Equatable>(
+    by property: (Element) -> Property
+  ) -> [ArraySlice<Element>] {
+    var chunks: [ArraySlice<Element>] = []
+    var start = startIndex
+    for index in indices where index > start && property(self[index]) != property(self[start]) {
+      chunks.append(self[start..<index])
+      start = index
     }
-    result.deleted[file.kind, default: .init()].add(file.sizeBytes)
+    if start < endIndex { chunks.append(self[start...]) }
+    return chunks
   }
 }

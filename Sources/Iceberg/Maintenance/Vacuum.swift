@@ -17,6 +17,9 @@ public struct Vacuum: Sendable {
   /// in any case. Asked before the plan is made, and again once the expiry is committed: who marks a snapshot here
   /// first, and then finds it in the table, can read all of it.
   public var snapshotsInUse: @Sendable () throws(IcebergError) -> Set<Int64> = { [] }
+  /// How many files of a kind are deleted at a time, where they are many: a deletion waits for the disk most of
+  /// its time.
+  public var deletionThreads = 8
   /// Asked between deletions; once true, what is left is left, and reported.
   public var isStopped: @Sendable () -> Bool = { false }
 
