@@ -13,11 +13,11 @@ internal import WriteAheadLog
 ///
 /// Little-endian. Entries may be newer than the LSN; replaying the log after it gives them again. A shard
 /// in another's place, or of another checkpoint, has a checksum that is wrong: a disk that misplaces a
-/// sector is noticed.
+/// sector is noticed. Version 2 had another hash.
 struct CheckpointFile {
   static let name = "INDEX"
   private static let magic: UInt64 = 0x5845_444E_4954_5346
-  private static let formatVersion: UInt32 = 2
+  private static let formatVersion: UInt32 = 3
   private static let headerBytes = 64
   private static let shardHeaderBytes = 24
   private static let headerChecksumOffset = 60
