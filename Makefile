@@ -106,7 +106,7 @@ nightly-iceberg:
 	FSTORE_COMMIT_SEEDS=3000 bash -c '$(NIGHTLY) --filter CommitSimulationTests'
 
 # The same without Parquet, and with more who take part: a million histories in sixteen parts, `make nightly-tables-1`
-# to `-16`, of seeds that `make test` does not have. Two cores run 41 in a second.
+# to `-16`, of seeds that `make test` does not have. Two cores run 60 in a second.
 nightly-tables: nightly-tables-1 nightly-tables-2 nightly-tables-3 nightly-tables-4 nightly-tables-5 nightly-tables-6 \
   nightly-tables-7 nightly-tables-8 nightly-tables-9 nightly-tables-10 nightly-tables-11 nightly-tables-12 \
   nightly-tables-13 nightly-tables-14 nightly-tables-15 nightly-tables-16
