@@ -30,6 +30,13 @@ public struct FeatureReference: Hashable, Sendable, CustomStringConvertible {
   public var description: String { "\(group):\(feature)" }
 }
 
+extension FeatureGroup {
+  /// The entity's names for the record identifiers, in their order.
+  package func keyColumns(_ joinKeys: [String: String]) -> [String] {
+    recordIdentifiers.map { joinKeys[$0.name] ?? $0.name }
+  }
+}
+
 /// Features of several groups under one name: what a model reads online, and what its training set
 /// has, from one definition.
 public struct FeatureView: Hashable, Sendable {

@@ -106,8 +106,8 @@ extension FeatureStore {
     _ group: FeatureGroup, _ keys: RecordBatch, joinKeys: [String: String] = [:]
   ) throws(FeatureStoreError) -> EncodedRows {
     var columns: [Column] = []
-    for identifier in group.recordIdentifiers {
-      let field = Field(joinKeys[identifier.name] ?? identifier.name, identifier.type.dataType)
+    for (name, identifier) in zip(group.keyColumns(joinKeys), group.recordIdentifiers) {
+      let field = Field(name, identifier.type.dataType)
       guard let column = try Self.column(keys, field) else {
         throw FeatureStoreError(
           .invalidInput,

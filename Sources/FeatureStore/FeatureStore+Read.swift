@@ -43,7 +43,7 @@ extension FeatureStore {
     var answers: [(place: Int, answer: FeatureAnswer)] = []
     for lookup in view.lookups {
       let group = try group(lookup.group)
-      known.formUnion(group.recordIdentifiers.map { lookup.joinKeys[$0.name] ?? $0.name })
+      known.formUnion(group.keyColumns(lookup.joinKeys))
       let key = try encodedKey(
         group, fields: fields, allowsOthers: true, joinKeys: lookup.joinKeys)
       let own = try ask(lookup.places.map { view.features[$0] }, group, key)

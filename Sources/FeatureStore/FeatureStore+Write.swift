@@ -171,7 +171,7 @@ extension FeatureStore {
     _ group: FeatureGroup, fields: [String: String], allowsOthers: Bool,
     joinKeys: [String: String] = [:]
   ) throws(FeatureStoreError) -> [UInt8] {
-    let names = group.recordIdentifiers.map { joinKeys[$0.name] ?? $0.name }
+    let names = group.keyColumns(joinKeys)
     if !allowsOthers {
       for name in fields.keys.sorted() where !names.contains(name) {
         throw Registry.unknown("record identifier of '\(group.name)'", name, among: names)

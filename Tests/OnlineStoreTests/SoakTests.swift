@@ -53,8 +53,14 @@ import WriteAheadLog
 
   func watch(_ store: OnlineStore, _ load: Load, seconds: Double) -> [Sample] {
     var samples: [Sample] = []
-    let end = ContinuousClock.now + .seconds(seconds)
-    while ContinuousClock.now < end, load.failure.withLock({ $0 }) == nil {
+    let start = ContinuousClock.now
+    // On a busy machine the thread that cleans may get its first turn later.
+    func isOver() -> Bool {
+      let elapsed = ContinuousClock.now - start
+      let hasCleaned = store.metrics.cleaned.removedSegmentCount > 0
+      return elapsed >= .seconds(hasCleaned ? seconds : max(seconds, 60))
+    }
+    while !isOver(), load.failure.withLock({ $0 }) == nil {
       Thread.sleep(forTimeInterval: seconds / 64)
       let statistics = store.statistics
       samples.append(
@@ -95,14 +101,13 @@ import WriteAheadLog
         + " \(load.gets.load(ordering: .relaxed)) gets,"
         + " \(metrics.cleaned.removedSegmentCount) segments removed,"
         + " \(metrics.cleaned.copiedRecordCount) records copied")
+    #expect(metrics.cleaned.removedSegmentCount > 0)
     for sample in samples[(samples.count / 4)...] {
       #expect(sample.indexBytes <= sample.keys * 26 + 64 * 64 * 16)
       // In a few seconds the thread that cleans may hardly get a turn on a busy machine.
       if Self.isLong { expectBounded(sample.logBytes, sample.liveBytes) }
     }
-    if Self.isLong { #expect(metrics.cleaned.removedSegmentCount > 0) }
     try store.clean(upTo: store.log.durableLSN, minimumLogBytes: Self.minimumLogBytes)
-    #expect(store.metrics.cleaned.removedSegmentCount > 0)
     expectBounded(store.statistics.logBytes, store.statistics.liveBytes)
     guard Self.isLong else { return }
     let (second, last) = (quarters[1], quarters[3])

@@ -41,7 +41,7 @@ extension MaintenanceBenchmark {
     var builder = try HistoryBuilder(table)
     let data = table.metadata.dataFolder
     let appends = max(1, snapshots - 1)
-    var small: [(manifest: ManifestFile, files: Range<Int>, sequenceNumber: Int64)] = []
+    var small: [(manifest: ManifestFile, files: Range<Int>)] = []
     var merged: [(manifest: ManifestFile, files: Range<Int>)] = []
     func entries(_ files: Range<Int>, _ status: ManifestEntry.Status) -> [ManifestEntry] {
       files.map {
@@ -62,8 +62,7 @@ extension MaintenanceBenchmark {
       let added = files.map {
         ManifestEntry(status: .added, dataFile: file("small", $0, data))
       }
-      small.append(
-        (try builder.manifest(added), files, Int64(append + 1)))
+      small.append((try builder.manifest(added), files))
       if small.count == snapshotsPerMerge {
         let range = small[0].files.lowerBound..<files.upperBound
         merged.append((try builder.manifest(entries(range, .existing)), range))
@@ -146,7 +145,7 @@ private struct HistoryBuilder {
     try write(bytes, to: location)
     var manifest = summary.manifestFile(path: location, addedSnapshotID: id)
     manifest.sequenceNumber = id
-    manifest.minSequenceNumber = min(id, 1)
+    manifest.minSequenceNumber = 1
     return manifest
   }
 

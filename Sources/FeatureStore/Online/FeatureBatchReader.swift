@@ -19,7 +19,7 @@ struct FeatureBatchReader {
     /// Where these features are among the references.
     var places: [Int]
 
-    var keyColumns: [String] { group.recordIdentifiers.map { joinKeys[$0.name] ?? $0.name } }
+    var keyColumns: [String] { group.keyColumns(joinKeys) }
   }
 
   init(

@@ -54,7 +54,7 @@ struct TrainingSetPlan {
       group.dataDelayMicroseconds =
         request.dataDelays[group.name] ?? group.dataDelayMicroseconds
       let time = reference.timeColumn ?? request.timeColumns[group.name] ?? mainTime
-      let names = group.recordIdentifiers.map { reference.joinKeys[$0.name] ?? $0.name }
+      let names = group.keyColumns(reference.joinKeys)
       identifiers.formUnion(names)
       let keys = names.map { request.keyColumns[$0] ?? $0 }
       let index = parts.firstIndex {

@@ -59,22 +59,17 @@ struct DeleteConflicts {
 
 /// Files that are to be replaced, found by what a delete file may apply to.
 private struct RewrittenFiles {
-  private struct Partition: Hashable {
-    var specID: Int32
-    var values: [Literal?]
-  }
-
   private let metadata: TableMetadata
   private let paths: Set<String>
   /// One file of each.
-  private let partitions: [Partition: String]
+  private let partitions: [PartitionKey: String]
   private let first: String?
 
   init(_ files: [DataFile], _ metadata: TableMetadata) {
     self.metadata = metadata
     paths = Set(files.map(\.path))
     partitions = Dictionary(
-      files.map { (Partition(specID: $0.specID, values: $0.partition), $0.path) },
+      files.map { ($0.partitionKey, $0.path) },
       uniquingKeysWith: { first, _ in first })
     first = files.first?.path
   }
@@ -89,7 +84,7 @@ private struct RewrittenFiles {
     {
       return first
     }
-    return partitions[Partition(specID: delete.specID, values: delete.partition)]
+    return partitions[delete.partitionKey]
   }
 }
 

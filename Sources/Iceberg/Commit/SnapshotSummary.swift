@@ -30,23 +30,18 @@ struct SnapshotSummary {
     }
   }
 
-  private struct PartitionKey: Hashable {
-    var specID: Int32
-    var values: [Literal?]
-  }
-
   private var added = Counts()
   private var removed = Counts()
   private var partitions: Set<PartitionKey> = []
 
   mutating func add(_ file: DataFile) {
     added.add(file)
-    partitions.insert(PartitionKey(specID: file.specID, values: file.partition))
+    partitions.insert(file.partitionKey)
   }
 
   mutating func remove(_ file: DataFile) {
     removed.add(file)
-    partitions.insert(PartitionKey(specID: file.specID, values: file.partition))
+    partitions.insert(file.partitionKey)
   }
 
   var addedRecords: Int64 { added.records }

@@ -8,11 +8,6 @@ public struct DeleteFile: Hashable, Sendable {
 /// Finds the delete files that apply to a data file: by the path that they name, by partition, or
 /// everywhere, and among those by a search for the first that is new enough.
 struct DeleteFileIndex {
-  private struct PartitionKey: Hashable {
-    var specID: Int32
-    var values: [Literal?]
-  }
-
   /// Deletes from the oldest to the newest.
   private struct Group {
     private(set) var deletes: [DeleteFile] = []
@@ -51,7 +46,7 @@ struct DeleteFileIndex {
     isEmpty = deletes.isEmpty
     for delete in deletes {
       let file = delete.dataFile
-      let key = PartitionKey(specID: file.specID, values: file.partition)
+      let key = file.partitionKey
       if file.content == .equalityDeletes {
         if isUnpartitioned(file) {
           global.add(delete)
@@ -80,7 +75,7 @@ struct DeleteFileIndex {
   /// of its data file obsolete.
   func deletes(for file: DataFile, sequenceNumber: Int64) -> [DeleteFile] {
     guard !isEmpty else { return [] }
-    let key = PartitionKey(specID: file.specID, values: file.partition)
+    let key = file.partitionKey
     var found: [DeleteFile] = []
     if let vector = vectors[file.path]?.from(sequenceNumber).last {
       found = [vector]

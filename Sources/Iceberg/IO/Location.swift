@@ -10,7 +10,11 @@ public enum Location {
   /// somebody else may have written, and must not lead elsewhere.
   public static func path(of location: String) throws(IcebergError) -> String {
     let path = try pathPart(of: location)
-    if isPlain(path) { return path }
+    if !isPlain(path) { try check(path, of: location) }
+    return path
+  }
+
+  private static func check(_ path: String, of location: String) throws(IcebergError) {
     guard path.utf8.first == UInt8(ascii: "/") else {
       throw IcebergError(.invalidArgument, "'\(location)' is no absolute location")
     }
@@ -23,7 +27,6 @@ public enum Location {
     else {
       throw IcebergError(.invalidMetadata, "'\(location)' contains '..', which is refused")
     }
-    return path
   }
 
   /// Whether a path is absolute and all its components are names: none is empty, `.` or `..`, none has a
@@ -96,8 +99,9 @@ public enum Location {
   /// A form in which two spellings of one location are equal: the path with repeated slashes, `.`
   /// and the trailing slash removed. For comparison only.
   public static func comparable(_ location: String) throws(IcebergError) -> String {
-    let path = try path(of: location)
+    let path = try pathPart(of: location)
     if isPlain(path) { return path }
+    try check(path, of: location)
     let components = path.utf8.split(separator: UInt8(ascii: "/"))
       .filter { !$0.elementsEqual(".".utf8) }
     return "/" + components.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "/")

@@ -147,19 +147,15 @@ extension TableInspection {
 
   /// The partitions that have files, by spec and values, nulls first.
   public func partitions() throws(IcebergError) -> [Partition] {
-    struct Key: Hashable {
-      var specID: Int32
-      var values: [Literal?]
-    }
     let snapshots = Dictionary(
       table.metadata.snapshots.map { ($0.snapshotID, $0) }, uniquingKeysWith: { $1 })
-    var found: [Key: Partition] = [:]
+    var found: [PartitionKey: Partition] = [:]
     let store = ManifestStore(io: table.io)
     for manifest in try manifests() {
       for entry in try store.entries(
         of: manifest, metadata: table.metadata, statistics: .none) where entry.isLive
       {
-        let key = Key(specID: entry.dataFile.specID, values: entry.dataFile.partition)
+        let key = entry.dataFile.partitionKey
         found[key, default: Partition(specID: key.specID, values: key.values)]
           .add(entry.dataFile, entry.snapshotID.flatMap { snapshots[$0] })
       }

@@ -67,7 +67,9 @@ extension Vacuum {
     let deletions = Lock(Deletions())
     defer { deletions.withLock { $0.add(to: &result) } }
     // What refers to others goes before them, so that what a failure leaves is whole.
-    for files in plan.files.chunked(by: \.kind) {
+    for kind in TableFileKind.deletionOrder {
+      let files = plan.files.filter { $0.kind == kind }
+      guard !files.isEmpty else { continue }
       try delete(files, plan, reachable, names, head, deletions, progress)
     }
   }
@@ -77,7 +79,7 @@ extension Vacuum {
 
   /// Files of one kind, several at a time; the first failure ends the run.
   private func delete(
-    _ files: ArraySlice<VacuumPlan.File>, _ plan: VacuumPlan, _ reachable: ReachableFiles,
+    _ files: [VacuumPlan.File], _ plan: VacuumPlan, _ reachable: ReachableFiles,
     _ names: TableFileNames, _ head: Table, _ deletions: Lock<Deletions>,
     _ progress: MaintenanceProgress.Report?
   ) throws(IcebergError) {
@@ -102,9 +104,8 @@ extension Vacuum {
               "stopped after \(deletions.withLock(\.filesDone)) of \(plan.files.count) files: another "
                 + "run goes on")
           }
-          let file = files[files.startIndex + index]
-          let outcome = try delete(file, reachable, names, head)
-          deletions.withLock { $0.count(outcome, file) }
+          let outcome = try delete(files[index], reachable, names, head)
+          deletions.withLock { $0.count(outcome, files[index]) }
         }, tick: report)
     } catch let error as IcebergError { throw error } catch {
       throw IcebergError(.inputOutput, "\(error)")
@@ -173,21 +174,5 @@ private struct Deletions {
     result.deleted = deleted
     result.alreadyGoneCount = alreadyGoneCount
     result.sparedCount = sparedCount
-  }
-}
-
-extension [VacuumPlan.File] {
-  /// Neighbours that have a property in common, together.
-  fileprivate func chunked<Property: Equatable>(
-    by property: (Element) -> Property
-  ) -> [ArraySlice<Element>] {
-    var chunks: [ArraySlice<Element>] = []
-    var start = startIndex
-    for index in indices where index > start && property(self[index]) != property(self[start]) {
-      chunks.append(self[start..<index])
-      start = index
-    }
-    if start < endIndex { chunks.append(self[start...]) }
-    return chunks
   }
 }

@@ -94,6 +94,8 @@ public struct DataFile: Hashable, Sendable {
     equalityIDs = []
   }
 
+  var partitionKey: PartitionKey { PartitionKey(specID: specID, values: partition) }
+
   /// Whether this is a deletion vector rather than a file of deleted positions.
   public var isDeletionVector: Bool { content == .positionDeletes && format == .puffin }
 
@@ -119,4 +121,10 @@ extension Literal {
     }
     if isNaN { return nil }
   }
+}
+
+/// One partition of one spec.
+struct PartitionKey: Hashable {
+  var specID: Int32
+  var values: [Literal?]
 }
