@@ -24,6 +24,7 @@ import Testing
         [directory = directory as String, seed = seed as UInt64] in
         Mortal(directory, notes: directory + ".notes", seed: seed, disk: nil).live()
       }
+      #expect(Notes.finding(directory + ".notes") == nil, "seed \(seed)")
       let noted = Notes.read(directory + ".notes")
       try Mortal.check(directory, noted, "seed \(seed)")
       if !noted.isEmpty { withRecords += 1 }
@@ -61,6 +62,7 @@ import Testing
         Mortal(store, notes: notes, seed: seed, disk: mount).live()
       }
       try disk.restart()
+      #expect(Notes.finding(notes) == nil, "seed \(seed)")
       let noted = Notes.read(notes)
       try Mortal.check(store, noted, "\(kind), seed \(seed)")
       if !noted.isEmpty { withRecords += 1 }

@@ -45,16 +45,16 @@ struct Mortal: Sendable {
 
   func live() {
     if diesYoung { death.arm(notes) }
-    Death.guarded { try work(try FeatureStore.open(at: directory, options: Self.options)) }
+    Death.guarded(notes) { try work(try FeatureStore.open(at: directory, options: Self.options)) }
   }
 
   private func work(_ store: FeatureStore) throws {
     for thread in 0..<3 {
-      Thread.detachNewThread { Death.guarded { try put(store, thread) } }
+      Thread.detachNewThread { Death.guarded(notes) { try put(store, thread) } }
     }
-    Thread.detachNewThread { Death.guarded { try forget(store) } }
+    Thread.detachNewThread { Death.guarded(notes) { try forget(store) } }
     Thread.detachNewThread {
-      Death.guarded {
+      Death.guarded(notes) {
         while true {
           usleep(3000)
           _ = try store.flush()
@@ -125,7 +125,7 @@ struct Mortal: Sendable {
     options.flushEveryRows = 500
     let mortal = self
     var done = 0
-    Death.guarded {
+    Death.guarded(notes) {
       _ = try store.ingest("readings", file: file, options: options) { progress in
         let lines = (done..<progress.acceptedCount).map { "p \(mortal.name(8, $0)) \($0)" }
         if !lines.isEmpty { mortal.notes.note(lines.joined(separator: "\n")) }

@@ -48,7 +48,7 @@ struct MaintenanceMortal {
     var random = SeededGenerator(seed: seed)
     let notes = Notes(folder + "/notes-\(seed)-\(role)")
     Death(delayMicroseconds: UInt32(30_000 + random.below(700_000)), disk: nil).arm(notes)
-    Death.guarded {
+    Death.guarded(notes) {
       let table = try Self.load(folder)
       while true {
         // Who comes second begins anew, as the errors say.
@@ -118,6 +118,9 @@ struct MaintenanceMortal {
     case .orphans:
       // What an earlier life of somebody may have left, and nobody needs.
       let path = try Location.path(of: table.location)
+      // Nobody may have written data yet.
+      try FileManager.default.createDirectory(
+        atPath: path + "/data", withIntermediateDirectories: true)
       for name in ["/data/old-\(random.next()).parquet", "/metadata/old-\(random.next()).avro"] {
         try Data([1, 2, 3]).write(to: URL(fileURLWithPath: path + name))
         try FileManager.default.setAttributes(
@@ -160,6 +163,9 @@ struct MaintenanceMortal {
     var (wanted, deleted): (Set<Int64>, Set<Int64>) = ([], [])
     for name in try FileManager.default.contentsOfDirectory(atPath: folder)
     where name.hasPrefix("notes-") {
+      let finding = Notes.finding(folder + "/" + name)
+      #expect(finding == nil, "\(round): \(name)")
+      guard !name.hasSuffix(Notes.findingSuffix) else { continue }
       for line in Notes.read(folder + "/" + name) {
         let ids = line.dropFirst().compactMap { Int64($0) }
         switch line.first {

@@ -24,6 +24,7 @@ import WriteAheadLog
         [directory = directory as String, notes = notes as String, seed = seed as UInt64] in
         OnlineMortal(directory, notes: notes, seed: seed, disk: nil).live()
       }
+      #expect(Notes.finding(notes) == nil, "seed \(seed)")
       let problems = try model.problems(directory, Notes.read(notes))
       #expect(problems.isEmpty, "seed \(seed)")
     }
@@ -49,6 +50,7 @@ import WriteAheadLog
         OnlineMortal(directory, notes: notes, seed: seed, disk: mount).live()
       }
       try disk.restart()
+      #expect(Notes.finding(notes) == nil, "seed \(seed)")
       let problems = try model.problems(directory, Notes.read(notes))
       #expect(problems.isEmpty, "seed \(seed)")
     }
@@ -128,14 +130,14 @@ struct OnlineMortal: Sendable {
   func live() {
     if diesYoung { death.arm(notes) }
     var store: OnlineStore?
-    Death.guarded { store = try Self.open(directory, isDurable: isDurable) }
+    Death.guarded(notes) { store = try Self.open(directory, isDurable: isDurable) }
     guard let store else { return }
     if !diesYoung { death.arm(notes) }
     for thread in 0..<Self.threads {
-      Thread.detachNewThread { Death.guarded { try work(store, thread) } }
+      Thread.detachNewThread { Death.guarded(notes) { try work(store, thread) } }
     }
     Thread.detachNewThread {
-      Death.guarded {
+      Death.guarded(notes) {
         while true {
           try store.clean(upTo: store.log.durableLSN, minimumLogBytes: 64 << 10)
           usleep(500)
@@ -143,7 +145,7 @@ struct OnlineMortal: Sendable {
       }
     }
     Thread.detachNewThread {
-      Death.guarded {
+      Death.guarded(notes) {
         while true {
           try store.checkpoint()
           usleep(2000)

@@ -8,10 +8,12 @@ import Synchronization
 /// A line is in the file when `note` returns (in the page cache, which neither a kill nor a power cut of
 /// another file system empties). Thread-safe.
 public final class Notes: Sendable {
+  private let path: String
   private let file: Int32
   private let isOpen = Lock(true)
 
   public init(_ path: String) {
+    self.path = path
     file = open(path, O_RDWR | O_APPEND | O_CREAT, 0o600)
     precondition(file >= 0, "\(path): \(errno)")
     Self.removeCutLine(file)
@@ -44,6 +46,18 @@ public final class Notes: Sendable {
     }
   }
 
+  /// Why the process ends before its time, for the test to say: nobody sees what such a process prints.
+  func noteFinding(_ error: any Error) {
+    try? Data("\(error)".utf8).write(to: URL(fileURLWithPath: path + Self.findingSuffix))
+  }
+
+  public static let findingSuffix = ".finding"
+
+  /// What made a process with notes at `path` end before its time; nil when nothing did.
+  public static func finding(_ path: String) -> String? {
+    try? String(contentsOfFile: path + findingSuffix, encoding: .utf8)
+  }
+
   /// The whole lines of a file, split at spaces; none when there is no file.
   public static func read(_ path: String) -> [[String]] {
     let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
@@ -69,10 +83,10 @@ public struct Death: Sendable {
 
   /// What fails without the power gone is a finding, and ends the process at once; what fails because it
   /// is gone is none, and waits for the end.
-  public static func guarded(_ body: () throws -> Void) {
+  public static func guarded(_ notes: Notes, _ body: () throws -> Void) {
     do { try body() } catch {
       while Death.powerGoes.load(ordering: .acquiring) { sleep(60) }
-      FileHandle.standardError.write(Data("\(error)\n".utf8))
+      notes.noteFinding(error)
       abort()
     }
   }
