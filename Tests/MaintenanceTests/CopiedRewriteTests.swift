@@ -1,6 +1,7 @@
 import Foundation
 import Iceberg
 import Storage
+import TestSupport
 import Testing
 
 /// Compaction of files that already are large row groups: these are copied, and nobody can tell but by the time.
@@ -66,6 +67,24 @@ import Testing
     #expect(try table.sortedRows() == before)
     let again = try rewrite(table)
     #expect(again.commitCount == 0)
+  }
+
+  /// A table of tiny files is read in one open each: whether they are to be copied is seen without.
+  @Test func smallFilesAreOpenedOnce() throws {
+    let fileSystem = FailingFileSystem(POSIXFileSystem())
+    let fixture = try MaintenanceFixture(fileSystem: fileSystem)
+    let table = try fixture.table().appending(files: 20, rowsEach: 3)
+    let opens = Lock([String: Int]())
+    fileSystem.watch { operation, path in
+      if operation == "open", path.hasSuffix(".parquet") {
+        opens.withLock { $0[path, default: 0] += 1 }
+      }
+    }
+    let result = try rewrite(table)
+    #expect(result.rewrittenFileCount == 20 && result.addedFileCount == 1)
+    // And the new one.
+    #expect(opens.withLock { $0 }.count == 21)
+    #expect(opens.withLock { $0 }.values.allSatisfy { $0 == 1 })
   }
 
   /// Rows whose bounds, nulls and texts differ from file to file, and modes that keep less than all.

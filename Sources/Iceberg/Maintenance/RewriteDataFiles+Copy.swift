@@ -56,9 +56,9 @@ extension RewriteDataFiles {
     _ task: FileScanTask, _ writer: DataFileWriter, _ scan: TableScan
   ) throws(IcebergError) -> Bool {
     let file = task.dataFile
-    // Without what the table says of it, it was not looked at as one to copy.
+    // Only files that `addStatistics` took for large ones have sizes of columns; value counts have all.
     guard task.deletes.isEmpty, file.format == .parquet, file.keyMetadata == nil,
-      !file.valueCounts.isEmpty
+      !file.columnSizes.isEmpty
     else { return false }
     do {
       return try writer.copy(file, from: try FileScan.reader(of: file, scan))
