@@ -16,6 +16,8 @@
 #include <parquet/metadata.h>
 #include <parquet/properties.h>
 
+#include "FileLayout.h"
+#include "MemoryPages.h"
 #include "Normalize.h"
 #include "ParquetFooter.h"
 #include "PlainColumn.h"
@@ -66,24 +68,30 @@ struct CArrowParquetCoalescer {
   bool defers = false;
   // Files whose deferred columns can be asked for, and how many rows these have.
   struct Opened {
-    std::unique_ptr<parquet::ParquetFileReader> file;
-    std::shared_ptr<arrow::io::BufferReader> input;
+    carrow::FileLayout layout;
+    std::shared_ptr<arrow::Buffer> bytes;
   };
   std::vector<Opened> opened;
   int64_t openedRows = 0;
   // Of the file that `columns` stand for: its schema is what others are compared with.
   std::shared_ptr<parquet::FileMetaData> pattern;
+  carrow::LayoutReader layouts;
   int64_t rowCount = 0;
+  // Of the last batch: the next one is likely to be as large.
+  int64_t lastRowCount = 0;
   bool isBroken = false;
+
+  // Whether files like the pattern have the columns that are not null where they are missing.
+  bool HasAll(const bool* isNeeded) const {
+    for (size_t index = 0; index < (defers ? columns.size() : firstDeferred); index++) {
+      if (columns[index].leaf < 0 && isNeeded[index]) return false;
+    }
+    return true;
+  }
 
   // Finds the columns in a file like this one; false when it has others.
   bool Adopt(const std::shared_ptr<parquet::FileMetaData>& metadata, const bool* isNeeded) {
-    if (pattern != nullptr && pattern->schema()->Equals(*metadata->schema())) {
-      for (size_t index = 0; index < (defers ? columns.size() : firstDeferred); index++) {
-        if (columns[index].leaf < 0 && isNeeded[index]) return false;
-      }
-      return true;
-    }
+    if (pattern != nullptr && pattern->schema()->Equals(*metadata->schema())) return HasAll(isNeeded);
     // What was gathered is of the old pattern, whose readers are at work.
     if (rowCount > 0) return false;
     const parquet::SchemaDescriptor& leaves = *metadata->schema();
@@ -141,31 +149,32 @@ struct CArrowParquetCoalescer {
     return true;
   }
 
-  // The pages of a column chunk; `input` holds the whole file.
-  std::unique_ptr<parquet::PageReader> Pages(const Column& column, parquet::ParquetFileReader* file,
-                                             parquet::RowGroupReader* rows,
-                                             const arrow::io::BufferReader& input) {
-    const auto& bytes = input.buffer();
-    const carrow::ChunkToRead chunk{file,          rows,       column.leaf, properties,
-                                    bytes->size(), &zstandard, column.page};
-    return carrow::OpenPages(chunk, [&](int64_t start, int64_t length) {
-      return std::make_shared<arrow::io::BufferReader>(arrow::SliceBuffer(bytes, start, length));
-    });
+  std::unique_ptr<parquet::PageReader> Pages(const Column& column, const carrow::ChunkLayout& chunk,
+                                             const std::shared_ptr<arrow::Buffer>& bytes) {
+    if (!chunk.isReadable) throw parquet::ParquetException("a column chunk lies outside the file, or is encrypted");
+    if (chunk.codec == parquet::Compression::ZSTD || chunk.codec == parquet::Compression::UNCOMPRESSED) {
+      return std::make_unique<carrow::MemoryPages>(bytes, chunk, properties.page_checksum_verification(),
+                                                   &zstandard, column.page);
+    }
+    auto slice = arrow::SliceBuffer(bytes, chunk.start, chunk.byteCount);
+    return parquet::PageReader::Open(std::make_shared<arrow::io::BufferReader>(std::move(slice)),
+                                     chunk.valueCount, chunk.codec, properties,
+                                     *pattern->schema()->Column(column.leaf));
   }
 
   // The values of the columns from `first` up to `last`.
-  arrow::Status Append(parquet::ParquetFileReader* file, const arrow::io::BufferReader& input,
+  arrow::Status Append(const carrow::FileLayout& layout, const std::shared_ptr<arrow::Buffer>& bytes,
                        size_t first, size_t last) {
-    for (int group = 0; group < file->metadata()->num_row_groups(); group++) {
-      auto rows = file->RowGroup(group);
-      const int64_t count = rows->metadata()->num_rows();
+    for (const carrow::RowGroupLayout& rows : layout.rowGroups) {
       for (size_t index = first; index < last; index++) {
         Column& column = columns[index];
         if (column.leaf < 0) continue;
-        column.reader->SetPageReader(Pages(column, file, rows.get(), input));
-        if (column.reader->ReadRecords(count) != count) {
+        const auto leaf = static_cast<size_t>(column.leaf);
+        if (leaf >= rows.chunks.size()) return arrow::Status::Invalid("a row group lacks a column");
+        column.reader->SetPageReader(Pages(column, rows.chunks[leaf], bytes));
+        if (column.reader->ReadRecords(rows.rowCount) != rows.rowCount) {
           return arrow::Status::Invalid("column '", column.field->name(), "' has fewer values than ",
-                                        count);
+                                        rows.rowCount);
         }
         ARROW_RETURN_NOT_OK(carrow::CheckEnd(*column.reader));
       }
@@ -173,37 +182,54 @@ struct CArrowParquetCoalescer {
     return arrow::Status::OK();
   }
 
-  arrow::Result<bool> Add(const void* bytes, int64_t length, int64_t expectedRows, const char* key,
+  arrow::Result<bool> Add(const void* data, int64_t length, int64_t expectedRows, const char* key,
                           const char* value, const bool* isNeeded) {
     if (rowCount == 0) Close();
-    auto own = std::make_shared<arrow::Buffer>(static_cast<const uint8_t*>(bytes), length);
-    if (firstDeferred < columns.size()) {
-      // The caller's bytes are there only during the call.
-      ARROW_ASSIGN_OR_RAISE(own, own->CopySlice(0, length, pool.get()));
+    auto bytes = std::make_shared<arrow::Buffer>(static_cast<const uint8_t*>(data), length);
+    carrow::FileLayout layout;
+    bool hasText = false;
+    std::string text;
+    std::shared_ptr<parquet::FileMetaData> metadata;
+    if (!layouts.Read(bytes->data(), length, key, &layout, &hasText, &text)) {
+      auto file = parquet::ParquetFileReader::Open(std::make_shared<arrow::io::BufferReader>(bytes), properties);
+      metadata = file->metadata();
+      layout = carrow::LayoutOf(*metadata, length);
+      const auto& texts = metadata->key_value_metadata();
+      hasText = texts != nullptr && texts->Contains(key);
+      if (hasText) {
+        ARROW_ASSIGN_OR_RAISE(text, texts->Get(key));
+      }
     }
-    auto input = std::make_shared<arrow::io::BufferReader>(std::move(own));
-    auto file = parquet::ParquetFileReader::Open(input, properties);
-    const auto metadata = file->metadata();
     int64_t rows = 0;
-    for (int group = 0; group < metadata->num_row_groups(); group++) {
-      const int64_t count = metadata->RowGroup(group)->num_rows();
-      if (count < 0 || count > expectedRows - rows) return false;
-      rows += count;
+    for (const carrow::RowGroupLayout& group : layout.rowGroups) {
+      if (group.rowCount < 0 || group.rowCount > expectedRows - rows) return false;
+      rows += group.rowCount;
     }
-    if (rows != expectedRows || metadata->num_rows() != expectedRows) return false;
-    const auto& texts = metadata->key_value_metadata();
-    if (texts != nullptr && texts->Contains(key)) {
-      ARROW_ASSIGN_OR_RAISE(std::string found, texts->Get(key));
-      if (found != value) return false;
+    if (rows != expectedRows || layout.rowCount != expectedRows) return false;
+    if (hasText && text != value) return false;
+    if (metadata == nullptr) {
+      if (!HasAll(isNeeded)) return false;
+    } else {
+      if (!Adopt(metadata, isNeeded)) return false;
+      if (pattern == metadata) layouts.Learn(*metadata, bytes->data(), length);
     }
-    if (!Adopt(metadata, isNeeded)) return false;
-    ARROW_RETURN_NOT_OK(Append(file.get(), *input, 0, firstDeferred));
+    if (rowCount == 0) Reserve();
+    ARROW_RETURN_NOT_OK(Append(layout, bytes, 0, firstDeferred));
     rowCount += expectedRows;
     if (defers) {
-      opened.push_back(Opened{std::move(file), std::move(input)});
+      // The caller's bytes are there only during the call.
+      ARROW_ASSIGN_OR_RAISE(bytes, bytes->CopySlice(0, length, pool.get()));
+      opened.push_back(Opened{std::move(layout), std::move(bytes)});
       openedRows += expectedRows;
     }
     return true;
+  }
+
+  // Room for a batch at once, instead of growing with each file.
+  void Reserve() {
+    for (size_t index = 0; index < firstDeferred; index++) {
+      if (columns[index].leaf >= 0) columns[index].reader->Reserve(lastRowCount);
+    }
   }
 
   void Close() {
@@ -237,6 +263,7 @@ struct CArrowParquetCoalescer {
 
   arrow::Status Take(ArrowArray* out) {
     ARROW_RETURN_NOT_OK(Export(0, firstDeferred, rowCount, out));
+    lastRowCount = rowCount;
     rowCount = 0;
     return arrow::Status::OK();
   }
@@ -244,7 +271,7 @@ struct CArrowParquetCoalescer {
   arrow::Status TakeDeferred(ArrowArray* out) {
     if (!defers) return arrow::Status::Invalid("the files lack a deferred column");
     for (Opened& each : opened) {
-      ARROW_RETURN_NOT_OK(Append(each.file.get(), *each.input, firstDeferred, columns.size()));
+      ARROW_RETURN_NOT_OK(Append(each.layout, each.bytes, firstDeferred, columns.size()));
     }
     const int64_t count = openedRows;
     Close();

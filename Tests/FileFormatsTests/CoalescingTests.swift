@@ -232,15 +232,25 @@ import Testing
     #expect(!CoalescingParquetReader.reads(Schema([Field("no id", .int64)])))
   }
 
-  @Test func damageIsAnErrorOrLeavesTheFileToOthersOrIsHarmless() throws {
+  /// Of the first file, whose footer Arrow reads, and of one after another of its form.
+  @Test(arguments: [false, true])
+  func damageIsAnErrorOrLeavesTheFileToOthersOrIsHarmless(isSecond: Bool) throws {
     let all = plain(everyType())
     let bytes = try file([all, all])
     let expected = all.columns.map { texts($0) + texts($0) }
+    func reader() throws -> CoalescingParquetReader {
+      let reader = try CoalescingParquetReader(schema: all.schema)
+      if isSecond {
+        #expect(try add(bytes, rows: 8, to: reader))
+        _ = try reader.take()
+      }
+      return reader
+    }
     var (found, wrong) = (0, 0)
     for index in bytes.indices {
       var damaged = bytes
       damaged[index] ^= 1 << UInt8(index % 8)
-      let reader = try CoalescingParquetReader(schema: all.schema)
+      let reader = try reader()
       do {
         guard try add(damaged, rows: 8, to: reader) else {
           found += 1
@@ -256,13 +266,43 @@ import Testing
       }
     }
     for count in 0..<bytes.count {
-      let reader = try CoalescingParquetReader(schema: all.schema)
+      let reader = try reader()
       #expect(throws: FileFormatError.self, "\(count) bytes") {
         if try add(Array(bytes[..<count]), rows: 8, to: reader) { _ = try reader.take() }
       }
     }
     // Pages have checksums; a footer has none, and may name one column for another.
     #expect(found > bytes.count / 2 && wrong < bytes.count / 50, "\(found) found, \(wrong) wrong")
+  }
+
+  /// What the footers of files differ in: the number of rows, groups, pages and nulls, codecs, and other columns between.
+  @Test func filesOfOneFormMayDifferInAllElse() throws {
+    let all = plain(everyType())
+    let reader = try CoalescingParquetReader(schema: all.schema)
+    let wider = RecordBatch(
+      schema: Schema([Field("more", .int64, fieldID: 99)] + all.schema.fields),
+      columns: [integers(Array(repeating: 1, count: all.rowCount))] + all.columns,
+      rowCount: all.rowCount)
+    for round in 0..<4 {
+      for codec in [.none, .zstandard(level: 3), .snappy] as [ParquetWriterOptions.Compression] {
+        for form in [all, wider] {
+          let bytes = try file(Array(repeating: form, count: 1 + round)) {
+            ($0.compression, $0.rowGroupRows, $0.pageBytes) = (codec, 1 + 3 * round, 1 + 40 * round)
+            $0.metadata = round < 2 ? [] : [(key: "name", value: "mine")]
+          }
+          #expect(try add(bytes, rows: 4 * (1 + round), to: reader))
+          let batch = try reader.take()
+          for (column, expected) in zip(batch.columns, all.columns) {
+            let all = Array(repeating: texts(expected), count: 1 + round).flatMap { $0 }
+            #expect(texts(column) == all)
+          }
+        }
+      }
+    }
+    // One that says it is another's is left, also when its footer is known.
+    let other = try file([wider]) { $0.metadata = [(key: "name", value: "another's")] }
+    #expect(try !add(other, rows: 4, to: reader))
+    #expect(try !add(try file([wider]), rows: 5, to: reader))
   }
 
   @Test func memoryIsBounded() throws {

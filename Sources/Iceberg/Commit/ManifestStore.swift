@@ -84,13 +84,27 @@ struct ManifestStore {
     _ entries: [ManifestEntry], to location: String, specID: Int32, metadata: TableMetadata,
     snapshotID: Int64, content: ManifestContent = .data
   ) throws(IcebergError) -> ManifestFile {
+    var writer = try writer(specID: specID, metadata: metadata, content: content)
+    for entry in entries { try writer.add(entry) }
+    return try write(writer, to: location, snapshotID: snapshotID)
+  }
+
+  /// For a manifest whose entries come one by one.
+  func writer(
+    specID: Int32, metadata: TableMetadata, content: ManifestContent
+  ) throws(IcebergError) -> ManifestWriter {
     guard let spec = metadata.partitionSpec(id: specID) else {
       throw IcebergError(.invalidArgument, "the table has no partition spec \(specID)")
     }
-    var writer = try ManifestWriter(
+    return try ManifestWriter(
       schema: metadata.currentSchema, spec: spec, content: content,
       formatVersion: metadata.formatVersion)
-    for entry in entries { try writer.add(entry) }
+  }
+
+  /// Writes the manifest that a writer has the entries of.
+  func write(
+    _ writer: consuming ManifestWriter, to location: String, snapshotID: Int64
+  ) throws(IcebergError) -> ManifestFile {
     let (bytes, summary) = try writer.finish(location: location)
     try io.writeWithoutName(location, bytes)
     return summary.manifestFile(path: location, addedSnapshotID: snapshotID)

@@ -232,54 +232,50 @@ extension SnapshotProducer {
   ) throws(IcebergError) -> Filtered {
     if let known = filtered[manifest.path] { return known }
     let paths = Set(change.removed.map(\.path))
-    if manifest.content == .data, try !holds(manifest, paths, metadata) {
+    let deleteKeys = Set(change.removedDeletes.map(\.commitKey))
+    func isRemoved(_ file: DataFile) -> Bool {
+      if file.content == .data { return paths.contains(file.path) }
+      if deleteKeys.contains(file.commitKey) { return true }
+      // A delete of one file goes with that file: nothing would ever remove it.
+      return file.content == .positionDeletes
+        && DeleteFileIndex.referencedPath(file).map { paths.contains($0) } ?? false
+    }
+    guard try holds(manifest, metadata, where: isRemoved) else {
       let result = Filtered(manifest: nil, removed: [])
       filtered[manifest.path] = result
       return result
     }
-    let deleteKeys = Set(change.removedDeletes.map(\.commitKey))
     var removed: [DataFile] = []
-    var entries: [ManifestEntry] = []
-    for var entry in try store.entries(of: manifest, metadata: metadata) where entry.isLive {
-      let file = entry.dataFile
-      let isRemoved =
-        if file.content == .data {
-          paths.contains(file.path)
-        } else if deleteKeys.contains(file.commitKey) {
-          true
-        } else if file.content == .positionDeletes {
-          // A delete of one file goes with that file: nothing would ever remove it.
-          DeleteFileIndex.referencedPath(file).map { paths.contains($0) } ?? false
-        } else {
-          false
-        }
-      if isRemoved {
+    var writer = try store.writer(
+      specID: manifest.partitionSpecID, metadata: metadata, content: manifest.content)
+    var reader = try store.reader(of: manifest, metadata: metadata, statistics: .all)
+    while var entry = try reader.next() {
+      guard entry.isLive else { continue }
+      if isRemoved(entry.dataFile) {
         entry.status = .deleted
         entry.snapshotID = snapshotID
-        removed.append(entry.dataFile)
+        removed.append(entry.dataFile.withoutStatistics)
       } else {
         entry.status = .existing
       }
-      entries.append(entry)
+      try writer.add(entry)
     }
-    var result = Filtered(manifest: nil, removed: removed)
-    if !removed.isEmpty {
-      let location = newManifestLocation(metadata)
-      result.manifest = try store.write(
-        entries, to: location, specID: manifest.partitionSpecID, metadata: metadata,
-        snapshotID: snapshotID, content: manifest.content)
-    }
+    let result = Filtered(
+      manifest: try store.write(
+        writer, to: newManifestLocation(metadata), snapshotID: snapshotID),
+      removed: removed)
     filtered[manifest.path] = result
     return result
   }
 
-  /// Whether live files of a manifest are among these: a pass over it without its statistics.
+  /// Whether a manifest has such live files: a pass over it, of data files without their statistics.
   private func holds(
-    _ manifest: ManifestFile, _ paths: Set<String>, _ metadata: TableMetadata
+    _ manifest: ManifestFile, _ metadata: TableMetadata, where isWanted: (DataFile) -> Bool
   ) throws(IcebergError) -> Bool {
-    var reader = try store.reader(of: manifest, metadata: metadata, statistics: .none)
+    var reader = try store.reader(
+      of: manifest, metadata: metadata, statistics: manifest.content == .data ? .none : .all)
     while let entry = try reader.next() {
-      if entry.isLive, paths.contains(entry.dataFile.path) { return true }
+      if entry.isLive, isWanted(entry.dataFile) { return true }
     }
     return false
   }
@@ -331,9 +327,10 @@ extension SnapshotProducer {
   ) throws(IcebergError) -> ManifestFile {
     let paths = bin.map(\.path)
     if let known = merged[paths] { return known }
-    var entries: [ManifestEntry] = []
+    var writer = try store.writer(specID: specID, metadata: metadata, content: bin[0].content)
     for manifest in bin {
-      for var entry in try store.entries(of: manifest, metadata: metadata) {
+      var reader = try store.reader(of: manifest, metadata: metadata, statistics: .all)
+      while var entry = try reader.next() {
         let isOurs = entry.snapshotID == snapshotID
         switch entry.status {
         case .added where isOurs:
@@ -344,13 +341,11 @@ extension SnapshotProducer {
         case .deleted: break
         case .added, .existing: entry.status = .existing
         }
-        entries.append(entry)
+        try writer.add(entry)
       }
     }
-    let location = newManifestLocation(metadata)
     let manifest = try store.write(
-      entries, to: location, specID: specID, metadata: metadata, snapshotID: snapshotID,
-      content: bin[0].content)
+      writer, to: newManifestLocation(metadata), snapshotID: snapshotID)
     merged[paths] = manifest
     return manifest
   }

@@ -15,6 +15,8 @@ struct RewriteMemory: Hashable, Sendable {
   private static let groupBytes: Int64 = 1 << 30
   /// What a thread may hold: the batch that it decodes and three that wait, of 16 MiB each.
   private static let threadBytes: Int64 = 64 << 20
+  /// The same of small files, whose batches are of at most 4 MiB before they are decoded.
+  private static let smallFilesThreadBytes: Int64 = 32 << 20
 
   init(limit: Int64, groups: Int, threads: Int) {
     groupCount = max(1, min(groups, Int(clamping: limit / Self.groupBytes)))
@@ -37,7 +39,8 @@ struct RewriteMemory: Hashable, Sendable {
 
   func decoding(_ group: RewriteFileGroup) -> Decoding {
     let areSmall = group.sizeBytes / Int64(max(1, group.files.count)) <= 1 << 20
-    let possible = Int(clamping: share / 4 / Self.threadBytes)
+    let possible = Int(
+      clamping: share / 4 / (areSmall ? Self.smallFilesThreadBytes : Self.threadBytes))
     // Of large files one more than there are threads may have batches that wait.
     let count = areSmall ? possible : possible - 1
     if count >= 1 { return .ahead(threads: min(count, threads)) }

@@ -20,8 +20,8 @@ extension TableScan {
   /// Up to this size a file is read at once.
   private static let smallFileBytes: Int64 = 1 << 20
   /// What small files make one batch.
-  private static let batchBytes: Int64 = 8 << 20
-  private static let batchRows: Int64 = 65_536
+  private static let batchBytes: Int64 = 4 << 20
+  private static let batchRows: Int64 = 32_768
 
   /// Cuts files into units. All rows of a file, or of a part of it, are in one unit, in their order.
   ///

@@ -29,6 +29,33 @@ func fuzzParquet(_ bytes: [UInt8]) {
       }
     }
   } catch {}
+  do { try readBesideOthers(bytes) } catch {}
+}
+
+/// Small files that were made as the seeds are, of 12 rows.
+private let likeSeeds = (try? TableSeeds.parquet()) ?? []
+
+/// A small file after one of its kind, by which its footer is read, and before another.
+private func readBesideOthers(_ bytes: [UInt8]) throws {
+  let schema = Schema([
+    Field("n", .int64, isNullable: false, fieldID: 1), Field("s", .string, fieldID: 2),
+  ])
+  var options = ParquetReaderOptions()
+  options.memoryLimitBytes = 64 << 20
+  for like in likeSeeds {
+    let reader = try CoalescingParquetReader(schema: schema, options: options)
+    var rows = 0
+    for file in [like, bytes, like] {
+      let isAdded = try reader.add(
+        file, path: "/f.parquet", rowCount: 12, metadata: (key: "name", value: "mine"))
+      if isAdded { rows += 12 }
+    }
+    require(rows >= 24, "a file of the usual form is read")
+    let batch = try reader.take()
+    require(batch.rowCount == rows, "\(batch.rowCount) rows of \(rows)")
+    let texts = batch.columns[1]
+    for row in 0..<rows { _ = texts.isNull(row) }
+  }
 }
 
 /// The middle of each row group, column by column, by the pages that the file says it has.
