@@ -34,7 +34,7 @@ struct FileLayout {
 FileLayout LayoutOf(const parquet::FileMetaData& metadata, int64_t fileBytes);
 
 // Reads the footers of files that are like one that Arrow has read: of the same writer, with the same schema, byte for
-// byte. That takes a tenth of the time, since most of a footer is its schema, and statistics that nobody asks for.
+// byte. Most of a footer is its schema, and statistics that nobody asks for here.
 class LayoutReader {
  public:
   // Takes a file as the pattern.
