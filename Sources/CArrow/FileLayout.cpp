@@ -99,7 +99,7 @@ RowGroupLayout ReadRowGroup(ThriftReader& reader, const std::vector<int64_t>& ty
 }
 
 // Finds a text among key-value metadata. Of several Arrow takes the first.
-void FindText(ThriftReader& reader, const Field& list, const std::string& key, bool* hasText, std::string* text) {
+void FindText(ThriftReader& reader, const Field& list, const std::string& key, std::optional<std::string>* text) {
   const int64_t count = reader.List(list, ThriftReader::kStruct);
   for (int64_t index = 0; index < count && reader.IsValid(); index++) {
     std::string_view name;
@@ -114,42 +114,37 @@ void FindText(ThriftReader& reader, const Field& list, const std::string& key, b
         reader.Skip(field);
       }
     }
-    if (!*hasText && name == key) {
-      *hasText = true;
-      *text = value;
-    }
+    if (!text->has_value() && name == key) *text = value;
   }
-}
-
-bool IsWithinFile(const ChunkLayout& chunk, int64_t fileBytes) {
-  return chunk.start >= 0 && chunk.start <= fileBytes && chunk.byteCount >= 0 &&
-         chunk.byteCount <= fileBytes - chunk.start && chunk.valueCount >= 0;
 }
 
 }  // namespace
 
+ChunkLayout LayoutOf(const parquet::ColumnChunkMetaData& chunk, const parquet::ApplicationVersion& writer,
+                     int64_t fileBytes) {
+  ChunkLayout layout;
+  layout.isReadable = chunk.crypto_metadata() == nullptr && IsWithin(chunk, fileBytes);
+  if (!layout.isReadable) return layout;
+  layout.start = StartOf(chunk);
+  layout.byteCount = chunk.total_compressed_size();
+  // Old writers counted too few bytes (PARQUET-816).
+  if (writer.VersionLt(parquet::ApplicationVersion::PARQUET_816_FIXED_VERSION())) {
+    layout.byteCount += std::min<int64_t>(100, fileBytes - layout.start - layout.byteCount);
+  }
+  layout.valueCount = chunk.num_values();
+  layout.codec = chunk.compression();
+  return layout;
+}
+
 FileLayout LayoutOf(const parquet::FileMetaData& metadata, int64_t fileBytes) {
   FileLayout layout;
   layout.rowCount = metadata.num_rows();
-  // Old writers counted too few bytes (PARQUET-816).
-  const bool countsTooFew =
-      metadata.writer_version().VersionLt(parquet::ApplicationVersion::PARQUET_816_FIXED_VERSION());
   for (int group = 0; group < metadata.num_row_groups(); group++) {
     auto rows = metadata.RowGroup(group);
     RowGroupLayout& out = layout.rowGroups.emplace_back();
     out.rowCount = rows->num_rows();
     for (int leaf = 0; leaf < rows->num_columns(); leaf++) {
-      auto chunk = rows->ColumnChunk(leaf);
-      ChunkLayout& place = out.chunks.emplace_back();
-      place.isReadable = chunk->crypto_metadata() == nullptr && IsWithin(*chunk, fileBytes);
-      if (!place.isReadable) continue;
-      place.start = StartOf(*chunk);
-      place.byteCount = chunk->total_compressed_size();
-      if (countsTooFew) {
-        place.byteCount += std::min<int64_t>(100, fileBytes - place.start - place.byteCount);
-      }
-      place.valueCount = chunk->num_values();
-      place.codec = chunk->compression();
+      out.chunks.push_back(LayoutOf(*rows->ColumnChunk(leaf), metadata.writer_version(), fileBytes));
     }
   }
   return layout;
@@ -161,7 +156,7 @@ void LayoutReader::Learn(const parquet::FileMetaData& metadata, const uint8_t* b
   types_.clear();
   if (metadata.writer_version().VersionLt(parquet::ApplicationVersion::PARQUET_816_FIXED_VERSION())) return;
   const std::string_view footer = FooterOf(bytes, length);
-  ThriftReader reader(reinterpret_cast<const uint8_t*>(footer.data()), static_cast<int64_t>(footer.size()));
+  ThriftReader reader(footer);
   std::string schema;
   Field field;
   while (reader.Next(&field)) {
@@ -182,13 +177,13 @@ void LayoutReader::Learn(const parquet::FileMetaData& metadata, const uint8_t* b
   schema_ = std::move(schema);
 }
 
-bool LayoutReader::Read(const uint8_t* bytes, int64_t length, const std::string& key, FileLayout* out, bool* hasText,
-                        std::string* text) const {
+bool LayoutReader::Read(const uint8_t* bytes, int64_t length, const std::string& key, FileLayout* out,
+                        std::optional<std::string>* text) const {
   if (schema_.empty()) return false;
   const std::string_view footer = FooterOf(bytes, length);
-  ThriftReader reader(reinterpret_cast<const uint8_t*>(footer.data()), static_cast<int64_t>(footer.size()));
+  ThriftReader reader(footer);
   *out = FileLayout{};
-  *hasText = false;
+  text->reset();
   bool hasSchema = false;
   bool hasWriter = false;
   Field field;
@@ -211,7 +206,7 @@ bool LayoutReader::Read(const uint8_t* bytes, int64_t length, const std::string&
         }
         break;
       }
-      case 5: FindText(reader, field, key, hasText, text); break;
+      case 5: FindText(reader, field, key, text); break;
       case 6: hasWriter = reader.Text(field) == writer_; break;
       // Encrypted.
       case 8:
@@ -222,7 +217,7 @@ bool LayoutReader::Read(const uint8_t* bytes, int64_t length, const std::string&
   if (!reader.IsValid() || !hasSchema || !hasWriter) return false;
   for (const RowGroupLayout& rows : out->rowGroups) {
     for (const ChunkLayout& chunk : rows.chunks) {
-      if (!IsWithinFile(chunk, length)) return false;
+      if (!IsWithin(chunk.start, chunk.byteCount, length) || chunk.valueCount < 0) return false;
     }
   }
   return true;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,9 @@ struct FileLayout {
   std::vector<RowGroupLayout> rowGroups;
 };
 
-// Of a footer that Arrow has read.
+// Of footers that Arrow has read.
+ChunkLayout LayoutOf(const parquet::ColumnChunkMetaData& chunk, const parquet::ApplicationVersion& writer,
+                     int64_t fileBytes);
 FileLayout LayoutOf(const parquet::FileMetaData& metadata, int64_t fileBytes);
 
 // Reads the footers of files that are like one that Arrow has read: of the same writer, with the same schema, byte for
@@ -41,9 +44,9 @@ class LayoutReader {
   void Learn(const parquet::FileMetaData& metadata, const uint8_t* bytes, int64_t length);
 
   // False for whatever is not like the pattern, or is damaged, or in any way odd: Arrow is to read, or refuse, that.
-  // `hasText` is whether the file has the key, and `text` what it has for it.
-  bool Read(const uint8_t* bytes, int64_t length, const std::string& key, FileLayout* out, bool* hasText,
-            std::string* text) const;
+  // `text` is what the file has for the key, if it has it.
+  bool Read(const uint8_t* bytes, int64_t length, const std::string& key, FileLayout* out,
+            std::optional<std::string>* text) const;
 
  private:
   // Empty without a pattern.

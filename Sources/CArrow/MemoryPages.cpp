@@ -1,6 +1,5 @@
 #include "MemoryPages.h"
 
-#include <cstring>
 #include <limits>
 
 #include <arrow/util/crc32.h>
@@ -167,19 +166,11 @@ std::shared_ptr<parquet::Page> MemoryPages::NextPage() {
 
 std::shared_ptr<arrow::Buffer> MemoryPages::Content(int64_t start, int64_t length, int64_t levels, int64_t size,
                                                     bool isCompressed) {
-  if (levels > size || levels > length) {
-    throw parquet::ParquetException("a page's sizes contradict each other");
-  }
   const uint8_t* bytes = file_->data() + start;
-  if (!isCompressed) {
-    if (size != length) throw parquet::ParquetException("a page has another size than its header says");
-    return std::make_shared<arrow::Buffer>(bytes, length);
-  }
-  PARQUET_THROW_NOT_OK(scratch_->Resize(size, /*shrink_to_fit=*/false));
-  uint8_t* out = scratch_->mutable_data();
-  if (levels > 0) std::memcpy(out, bytes, static_cast<size_t>(levels));
-  if (size > levels) context_->Decompress(bytes + levels, length - levels, out + levels, size - levels);
-  return std::make_shared<arrow::Buffer>(out, size);
+  if (isCompressed) return context_->Page(bytes, length, levels, size, *scratch_);
+  if (size != length) throw parquet::ParquetException("a page has another size than its header says");
+  if (levels > length) throw parquet::ParquetException("a page's sizes contradict each other");
+  return std::make_shared<arrow::Buffer>(bytes, length);
 }
 
 }  // namespace carrow

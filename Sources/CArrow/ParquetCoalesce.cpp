@@ -1,6 +1,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -187,16 +188,14 @@ struct CArrowParquetCoalescer {
     if (rowCount == 0) Close();
     auto bytes = std::make_shared<arrow::Buffer>(static_cast<const uint8_t*>(data), length);
     carrow::FileLayout layout;
-    bool hasText = false;
-    std::string text;
+    std::optional<std::string> text;
     std::shared_ptr<parquet::FileMetaData> metadata;
-    if (!layouts.Read(bytes->data(), length, key, &layout, &hasText, &text)) {
+    if (!layouts.Read(bytes->data(), length, key, &layout, &text)) {
       auto file = parquet::ParquetFileReader::Open(std::make_shared<arrow::io::BufferReader>(bytes), properties);
       metadata = file->metadata();
       layout = carrow::LayoutOf(*metadata, length);
       const auto& texts = metadata->key_value_metadata();
-      hasText = texts != nullptr && texts->Contains(key);
-      if (hasText) {
+      if (texts != nullptr && texts->Contains(key)) {
         ARROW_ASSIGN_OR_RAISE(text, texts->Get(key));
       }
     }
@@ -206,7 +205,7 @@ struct CArrowParquetCoalescer {
       rows += group.rowCount;
     }
     if (rows != expectedRows || layout.rowCount != expectedRows) return false;
-    if (hasText && text != value) return false;
+    if (text.has_value() && *text != value) return false;
     if (metadata == nullptr) {
       if (!HasAll(isNeeded)) return false;
     } else {

@@ -25,9 +25,7 @@ int64_t StartOf(const parquet::ColumnChunkMetaData& chunk) {
 }
 
 bool IsWithin(const parquet::ColumnChunkMetaData& chunk, int64_t fileBytes) {
-  const int64_t start = StartOf(chunk);
-  const int64_t length = chunk.total_compressed_size();
-  return start >= 0 && start <= fileBytes && length >= 0 && length <= fileBytes - start;
+  return IsWithin(StartOf(chunk), chunk.total_compressed_size(), fileBytes);
 }
 
 arrow::Status DescribeRowGroup(const parquet::FileMetaData& metadata, int32_t rowGroup,

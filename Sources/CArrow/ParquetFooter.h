@@ -23,6 +23,11 @@ inline void LimitFooter(parquet::ReaderProperties* properties) {
 // Where a column chunk begins.
 int64_t StartOf(const parquet::ColumnChunkMetaData& chunk);
 
+// Whether these bytes are in a file of so many.
+inline bool IsWithin(int64_t start, int64_t length, int64_t fileBytes) {
+  return start >= 0 && start <= fileBytes && length >= 0 && length <= fileBytes - start;
+}
+
 // Whether a column chunk lies in a file of so many bytes.
 bool IsWithin(const parquet::ColumnChunkMetaData& chunk, int64_t fileBytes);
 

@@ -22,6 +22,8 @@ class ThriftReader {
   };
 
   ThriftReader(const uint8_t* bytes, int64_t length) : next_(bytes), end_(bytes + length) {}
+  explicit ThriftReader(std::string_view bytes)
+      : ThriftReader(reinterpret_cast<const uint8_t*>(bytes.data()), static_cast<int64_t>(bytes.size())) {}
 
   bool IsValid() const { return isValid_; }
   // Where the next byte is.

@@ -4,7 +4,7 @@
 // takes longer than to decompress the page of a small file.
 #pragma once
 
-#include <algorithm>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -18,7 +18,7 @@
 #include <parquet/properties.h>
 #include <zstd.h>
 
-#include "ParquetFooter.h"
+#include "FileLayout.h"
 
 namespace carrow {
 
@@ -39,6 +39,19 @@ class ZstandardContext {
     if (count != static_cast<size_t>(size)) {
       throw parquet::ParquetException("a page has another size than its header says");
     }
+  }
+
+  // A page in `scratch`: its first `levels` bytes as they are, and the others decompressed, `size` in all.
+  std::shared_ptr<arrow::Buffer> Page(const uint8_t* bytes, int64_t length, int64_t levels,
+                                      int64_t size, arrow::ResizableBuffer& scratch) {
+    if (size < 0 || levels < 0 || levels > size || levels > length) {
+      throw parquet::ParquetException("a page's sizes contradict each other");
+    }
+    PARQUET_THROW_NOT_OK(scratch.Resize(size, /*shrink_to_fit=*/false));
+    uint8_t* out = scratch.mutable_data();
+    if (levels > 0) std::memcpy(out, bytes, static_cast<size_t>(levels));
+    if (size > levels) Decompress(bytes + levels, length - levels, out + levels, size - levels);
+    return std::make_shared<arrow::Buffer>(out, size);
   }
 
  private:
@@ -94,19 +107,9 @@ class ZstandardPages final : public parquet::PageReader {
   }
 
  private:
-  // The first `levels` bytes as they are, and the others decompressed, `size` in all.
   std::shared_ptr<arrow::Buffer> Decompressed(const parquet::Page& page, int64_t levels,
                                               int64_t size) {
-    if (size < 0 || levels < 0 || levels > size || levels > page.size()) {
-      throw parquet::ParquetException("a page's sizes contradict each other");
-    }
-    PARQUET_THROW_NOT_OK(scratch_->Resize(size, /*shrink_to_fit=*/false));
-    if (levels > 0) std::memcpy(scratch_->mutable_data(), page.data(), static_cast<size_t>(levels));
-    if (size > levels) {
-      context_->Decompress(page.data() + levels, page.size() - levels,
-                           scratch_->mutable_data() + levels, size - levels);
-    }
-    return std::make_shared<arrow::Buffer>(scratch_->data(), size);
+    return context_->Page(page.data(), page.size(), levels, size, *scratch_);
   }
 
   std::unique_ptr<parquet::PageReader> compressed_;
@@ -137,18 +140,11 @@ inline std::unique_ptr<parquet::PageReader> OpenPages(
     if (isSkipped) pages->set_data_page_filter(std::move(isSkipped));
     return pages;
   }
-  if (!IsWithin(*metadata, chunk.fileBytes)) {
-    throw parquet::ParquetException("a column chunk lies outside the file");
-  }
-  const int64_t start = StartOf(*metadata);
-  int64_t length = metadata->total_compressed_size();
-  // Old writers counted too few bytes (PARQUET-816).
-  const auto& writer = chunk.file->metadata()->writer_version();
-  if (writer.VersionLt(parquet::ApplicationVersion::PARQUET_816_FIXED_VERSION())) {
-    length += std::min<int64_t>(100, chunk.fileBytes - start - length);
-  }
+  const ChunkLayout layout =
+      LayoutOf(*metadata, chunk.file->metadata()->writer_version(), chunk.fileBytes);
+  if (!layout.isReadable) throw parquet::ParquetException("a column chunk lies outside the file");
   const parquet::ColumnDescriptor* leaf = chunk.file->metadata()->schema()->Column(chunk.leaf);
-  auto compressed = parquet::PageReader::Open(open(start, length), metadata->num_values(),
+  auto compressed = parquet::PageReader::Open(open(layout.start, layout.byteCount), layout.valueCount,
                                               parquet::Compression::UNCOMPRESSED,
                                               chunk.properties, *leaf);
   if (isSkipped) compressed->set_data_page_filter(std::move(isSkipped));

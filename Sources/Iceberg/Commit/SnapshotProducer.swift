@@ -38,6 +38,20 @@ struct SnapshotProducer {
     var removed: [DataFile]
   }
 
+  /// What a commit removes.
+  private struct RemovedFiles {
+    var paths: Set<String>
+    var deleteKeys: Set<String>
+
+    func contains(_ file: DataFile) -> Bool {
+      if file.content == .data { return paths.contains(file.path) }
+      if deleteKeys.contains(file.commitKey) { return true }
+      // A delete of one file goes with that file: nothing would ever remove it.
+      return file.content == .positionDeletes
+        && DeleteFileIndex.referencedPath(file).map { paths.contains($0) } ?? false
+    }
+  }
+
   init(
     table: TableMetadata, change: FileChange, branch: String, extraSummary: [String: String],
     summaryProperties: Set<String> = [], io: FileIO
@@ -201,6 +215,9 @@ extension SnapshotProducer {
     let removed = change.removed + change.removedDeletes
     var missing = Set(removed.map(\.commitKey))
     let partitions = RemovedPartitions(removed, metadata)
+    let files = RemovedFiles(
+      paths: Set(change.removed.map(\.path)),
+      deleteKeys: Set(change.removedDeletes.map(\.commitKey)))
     var kept: [ManifestFile] = []
     for manifest in existing {
       guard manifest.hasAddedFiles || manifest.hasExistingFiles else { continue }
@@ -210,7 +227,7 @@ extension SnapshotProducer {
         kept.append(manifest)
         continue
       }
-      let result = try filter(manifest, metadata)
+      let result = try filter(manifest, files, metadata)
       kept.append(result.manifest ?? manifest)
       for file in result.removed {
         missing.remove(file.commitKey)
@@ -228,19 +245,10 @@ extension SnapshotProducer {
   }
 
   private mutating func filter(
-    _ manifest: ManifestFile, _ metadata: TableMetadata
+    _ manifest: ManifestFile, _ files: RemovedFiles, _ metadata: TableMetadata
   ) throws(IcebergError) -> Filtered {
     if let known = filtered[manifest.path] { return known }
-    let paths = Set(change.removed.map(\.path))
-    let deleteKeys = Set(change.removedDeletes.map(\.commitKey))
-    func isRemoved(_ file: DataFile) -> Bool {
-      if file.content == .data { return paths.contains(file.path) }
-      if deleteKeys.contains(file.commitKey) { return true }
-      // A delete of one file goes with that file: nothing would ever remove it.
-      return file.content == .positionDeletes
-        && DeleteFileIndex.referencedPath(file).map { paths.contains($0) } ?? false
-    }
-    guard try holds(manifest, metadata, where: isRemoved) else {
+    guard try holds(manifest, files, metadata) else {
       let result = Filtered(manifest: nil, removed: [])
       filtered[manifest.path] = result
       return result
@@ -251,7 +259,7 @@ extension SnapshotProducer {
     var reader = try store.reader(of: manifest, metadata: metadata, statistics: .all)
     while var entry = try reader.next() {
       guard entry.isLive else { continue }
-      if isRemoved(entry.dataFile) {
+      if files.contains(entry.dataFile) {
         entry.status = .deleted
         entry.snapshotID = snapshotID
         removed.append(entry.dataFile.withoutStatistics)
@@ -268,14 +276,14 @@ extension SnapshotProducer {
     return result
   }
 
-  /// Whether a manifest has such live files: a pass over it, of data files without their statistics.
+  /// Whether live files of a manifest are among these: a pass over it, of data files without their statistics.
   private func holds(
-    _ manifest: ManifestFile, _ metadata: TableMetadata, where isWanted: (DataFile) -> Bool
+    _ manifest: ManifestFile, _ files: RemovedFiles, _ metadata: TableMetadata
   ) throws(IcebergError) -> Bool {
     var reader = try store.reader(
       of: manifest, metadata: metadata, statistics: manifest.content == .data ? .none : .all)
     while let entry = try reader.next() {
-      if entry.isLive, isWanted(entry.dataFile) { return true }
+      if entry.isLive, files.contains(entry.dataFile) { return true }
     }
     return false
   }
