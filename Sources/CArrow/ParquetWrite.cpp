@@ -41,6 +41,8 @@ arrow::Result<parquet::Encoding::type> EncodingOf(int32_t encoding) {
 void SetFile(const CArrowParquetWriteOptions& options, parquet::WriterProperties::Builder* builder) {
   builder->max_row_group_length(options.rowGroupRows);
   builder->data_pagesize(options.pageBytes);
+  builder->max_rows_per_page(options.pageRows);
+  builder->dictionary_pagesize_limit(options.dictionaryBytes);
   builder->version(parquet::ParquetVersion::PARQUET_2_6);
   builder->created_by(options.createdBy);
   // Iceberg stores decimals of up to 18 digits as integers.

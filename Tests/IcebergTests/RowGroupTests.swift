@@ -94,6 +94,36 @@ import Testing
     #expect(try skippedRows(table, .comparison("x", .greater, .double(1000))) == 0, "NaN")
   }
 
+  @Test func aPageHasAsManyRowsAsThePropertyLetsIt() throws {
+    let warehouse = try Warehouse()
+    let limits = ["write.parquet.page-row-limit": "700"]
+    let table = try warehouse.table(
+      properties: Self.pages.merging(limits) { $1 }.filter {
+        $0.key != "write.parquet.page-size-bytes"
+      }
+    ).writing(Self.rows(6000))
+    #expect(try skippedRows(table, .comparison("id", .less, .long(100))) == 6000 - 700)
+    #expect(try table.newScan().rows().count == 6000)
+  }
+
+  @Test func aDictionaryEndsWhereThePropertySays() throws {
+    let warehouse = try Warehouse()
+    let rows = (0..<6000).map { (index: Int) in
+      Row(
+        id: Int64(index), ts: 0, x: nil,
+        name: String(repeating: "name ", count: 20) + "\(index % 100)")
+    }
+    func bytes(_ limit: String) throws -> Int64 {
+      try warehouse.table(
+        "db.t\(limit)",
+        properties: [
+          "write.parquet.dict-size-bytes": limit, "write.parquet.compression-codec": "none",
+        ]
+      ).writing(rows).onlyFile().fileSizeInBytes
+    }
+    #expect(try bytes("1000") > 5 * bytes("100000"))
+  }
+
   @Test func pagesOfNullsAreFound() throws {
     let warehouse = try Warehouse()
     let rows = (0..<6000).map { (index: Int) in
@@ -239,7 +269,8 @@ import Testing
     let warehouse = try Warehouse()
     let wrong = [
       "compression-codec": "lzo", "compression-level": "99", "row-group-size-bytes": "much",
-      "page-size-bytes": "0", "bloom-filter-enabled.column.x": "perhaps",
+      "page-size-bytes": "0", "page-row-limit": "0", "dict-size-bytes": "-1",
+      "bloom-filter-enabled.column.x": "perhaps",
     ]
     for (index, property) in wrong.sorted(by: { $0.key < $1.key }).enumerated() {
       let name = "write.parquet." + property.key

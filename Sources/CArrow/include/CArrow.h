@@ -282,6 +282,8 @@ typedef struct CArrowParquetWriteOptions {
   int32_t compressionLevel;
   int64_t rowGroupRows;
   int64_t pageBytes;
+  int64_t pageRows;
+  int64_t dictionaryBytes;
   bool hasPageIndex;
   bool hasPageChecksums;
   // Whether the columns of a batch are encoded by Arrow's threads, as many as there are processors.

@@ -153,6 +153,8 @@ public import Storage
     }
     guard options.rowGroupRows > 0 else { throw refuse("a row group has at least one row") }
     guard options.pageBytes > 0 else { throw refuse("a page has at least one byte") }
+    guard options.pageRows > 0 else { throw refuse("a page has at least one row") }
+    guard options.dictionaryBytes > 0 else { throw refuse("a dictionary has at least one byte") }
     for (leaf, column) in zip(leaves, columns) {
       if column.isUUID, leaf.field.type != .fixedSizeBinary(16) {
         throw refuse("column '\(leaf.path.joined(separator: "."))' is no UUID")

@@ -15,6 +15,8 @@ extension ParquetWriterOptions {
     }
     unsafe options.rowGroupRows = Int64(rowGroupRows)
     unsafe options.pageBytes = Int64(pageBytes)
+    unsafe options.pageRows = Int64(pageRows)
+    unsafe options.dictionaryBytes = Int64(dictionaryBytes)
     unsafe options.hasPageIndex = hasPageIndex
     unsafe options.hasPageChecksums = hasPageChecksums
     unsafe options.usesThreads = usesThreads

@@ -68,6 +68,10 @@ public struct ParquetWriterOptions: Sendable {
   public var rowGroupRows = 1 << 20
   /// About how many bytes a page has before compression. Default: 1 MiB.
   public var pageBytes = 1 << 20
+  /// The most rows of a page. Default: 20,000. What reads few rows decodes less of smaller pages.
+  public var pageRows = 20_000
+  /// How large a dictionary may become before plain values follow. Default: 1 MiB.
+  public var dictionaryBytes = 1 << 20
   /// Bounds of every page, for readers that skip pages. Default: written.
   public var hasPageIndex = true
   /// A CRC-32 of every page, so that a flipped bit is found. Default: written.

@@ -26,6 +26,12 @@ struct ParquetProperties {
     if let size = try reader.integer("page-size-bytes", in: 1...(1 << 30)) {
       options.pageBytes = Int(size)
     }
+    if let rows = try reader.integer("page-row-limit", in: 1...Int64(Int32.max)) {
+      options.pageRows = Int(rows)
+    }
+    if let size = try reader.integer("dict-size-bytes", in: 1...(1 << 30)) {
+      options.dictionaryBytes = Int(size)
+    }
     try setBloomFilters(reader, schema)
   }
 
