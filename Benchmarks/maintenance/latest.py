@@ -1,6 +1,6 @@
 """The latest record of every key of a table, ours and peers', over many small files and after compaction.
 
-  latest.py [--files N] [--rows N] [--runs N] [--work DIRECTORY] [--json FILE] [--without-pyiceberg]
+  latest.py [--files N] [--rows N] [--runs N] [--work DIRECTORY] [--json FILE] [--without-pyiceberg] [--without-spark]
 
 The table is that of a feature group: ten records of a key, one in twenty a tombstone, up to an hour late. From the table to
 one Parquet file, all columns: 'fstore latest'; DuckDB by row_number and by arg_max over the same files; PyIceberg, which
@@ -82,6 +82,7 @@ def main():
     parser.add_argument("--work", type=Path, default=ROOT / "Benchmarks/.build/latest-benchmark")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--without-pyiceberg", action="store_true")
+    parser.add_argument("--without-spark", action="store_true", help="there is none here")
     options = parser.parse_args()
     folder = options.work.resolve() / f"{options.files}x{options.rows}"
     store, complete = folder / "store", folder / "complete"

@@ -1,12 +1,12 @@
 """Compaction of a table of small files, ours and peers', and a query before and after it.
 
-  run.py [--files N] [--rows N] [--runs N] [--work DIRECTORY] [--json FILE] [--without-pyiceberg] [--own-latest COMMAND]
-         [--expiry FILES,SNAPSHOTS]
+  run.py [--files N] [--rows N] [--runs N] [--work DIRECTORY] [--json FILE] [--without-pyiceberg] [--without-spark]
+         [--own-latest COMMAND] [--expiry FILES,SNAPSHOTS]
 
 The table is fstore's: Parquet files as its writer makes them, in one commit. fstore plans, rewrites and commits; Polars and DuckDB
 only copy the same files' rows into one file, with the same compression, and Arrow's own reader and writer too where the files
 are large; there fstore also takes its turn with `rewrite-all`, which has everything decoded. PyIceberg reads the table and
-overwrites it, in a catalog of its own. Every figure is of a whole process: wall time, processor time, peak memory; contenders take turns and medians are
+overwrites it, in a catalog of its own. Spark, like Polars, writes one bare file; it and PyIceberg run once. Every figure is of a whole process: wall time, processor time, peak memory; contenders take turns and medians are
 compared. The rows after compaction are compared with those before. Compaction that sorts, by record and time, is compared with Polars'
 and DuckDB's sort of the same files into one. fstore compacts within 256 MiB.
 
@@ -31,6 +31,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ROOT / "Benchmarks/.build/release/maintenance-benchmark"
 PEER = Path(__file__).with_name("peer.py")
+SPARK = ROOT / ".venv-spark/bin"
 MEMORY = f"max-memory-bytes={256 << 20}"
 SORTED = "sort-order=record_id, event_time"
 
@@ -45,6 +46,12 @@ def run(*arguments):
     if status != 0:
         sys.exit(f"failed: {' '.join(str(a) for a in arguments)}")
     return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "memory": usage.ru_maxrss / 1024}, output.strip()
+
+
+def spark(mode, *arguments):
+    """By spark-submit, whose Java process waits for Python's, so that the figures are of both."""
+    return run("env", f"PATH={SPARK}:{os.environ['PATH']}", "PYSPARK_PYTHON=" + str(SPARK / "python"),
+               SPARK / "spark-submit", PEER, mode, *arguments)
 
 
 def peer(mode, *arguments):
@@ -96,6 +103,13 @@ def compaction(table, options):
             output = table.folder / f"{name}.parquet"
             figures.setdefault(name, []).append(peer(f"compact-{name}", table.list, output)[0])
             output.unlink()
+    if not options.without_spark:
+        output = table.folder / "spark"
+        shutil.rmtree(output, ignore_errors=True)
+        figures["spark"] = [spark("compact-spark", table.list, output)[0]]
+        if len(list(output.glob("*.parquet"))) != 1:
+            sys.exit("Spark did not write one file")
+        shutil.rmtree(output)
     if not options.without_pyiceberg:
         run(OURS, "restore", table.folder)
         figures["pyiceberg"] = [peer("compact-pyiceberg", table.catalog_copy())[0]]
@@ -199,6 +213,7 @@ def main():
     parser.add_argument("--work", type=Path, default=ROOT / "Benchmarks/.build/maintenance-benchmark")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--without-pyiceberg", action="store_true")
+    parser.add_argument("--without-spark", action="store_true")
     parser.add_argument("--own-latest")
     parser.add_argument("--expiry", metavar="FILES,SNAPSHOTS", help="only the expiry of a long history")
     options = parser.parse_args()

@@ -80,7 +80,7 @@ def table(rows, entities, seed, names=FEATURES, text=False):
     return pyarrow.table(columns, schema=schema)
 
 
-def write(table, directory, rows_per_file):
+def write(table, directory, rows_per_file, rows_per_page=20_000):
     """As fstore writes: zstandard, dictionaries for text and integers, page index."""
     directory.mkdir(parents=True)
     dictionary = [field.name for field in table.schema if not pyarrow.types.is_floating(field.type)
@@ -88,8 +88,9 @@ def write(table, directory, rows_per_file):
     paths = []
     for number, start in enumerate(range(0, table.num_rows, rows_per_file)):
         path = directory / f"{number:05d}.parquet"
-        pyarrow.parquet.write_table(table.slice(start, rows_per_file), path, compression="zstd", compression_level=3,
-                                    use_dictionary=dictionary, row_group_size=1 << 20, write_page_index=True)
+        pyarrow.parquet.write_table(table.slice(start, rows_per_file), path, compression="zstd", compression_level=1,
+                                    use_dictionary=dictionary, row_group_size=1 << 20, write_page_index=True,
+                                    max_rows_per_page=rows_per_page)
         paths.append(str(path))
     return paths
 
@@ -126,6 +127,7 @@ def make_layouts(work, tables, spines, scale):
              "small": write(arrival, tables / "small", 10_000)}
     ordered = arrival.sort_by([("entity", "ascending"), ("event_time", "ascending")])
     paths["sorted"] = write(ordered, tables / "sorted", rows)
+    paths["pages"] = write(ordered, tables / "pages", rows, rows_per_page=2000)
     del arrival, ordered
     paths["text"] = write(table(rows, entities, seed=1, text=True), tables / "text", -(-rows // 13))
     for number in (1, 2, 3):
@@ -136,7 +138,7 @@ def make_layouts(work, tables, spines, scale):
     spine(spines / "recent.parquet", labels // 20, entities, 3, first=83 / 90)
     spine(spines / "sparse.parquet", labels // 200, entities, 4, only=max(1, entities // 1000))
     spine(spines / "few.parquet", 1000, entities, 5)
-    groups = {name: (name, None) for name in ("arrival", "small", "sorted", "text")}
+    groups = {name: (name, None) for name in ("arrival", "small", "sorted", "pages", "text")}
     groups["recent"] = ("arrival", 7)
     groups |= {f"part{number}": (f"part{number}", days) for number, days in ((1, 1), (2, 7), (3, 30))}
     make_store(work / "store", groups, paths)

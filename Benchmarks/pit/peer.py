@@ -40,7 +40,7 @@ def duckdb(case, output):
         joins.append(f"ASOF LEFT JOIN {source} t{number} ON s.entity = t{number}.entity "
                      f"AND s.{MOMENT} >= t{number}.{TIME}")
     connection.execute(f"COPY (SELECT s.*, {', '.join(columns)} FROM {spine} s {' '.join(joins)}) "
-                       f"TO '{output}' (FORMAT parquet, COMPRESSION zstd)")
+                       f"TO '{output}' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)")
 
 
 def polars(case, output):
@@ -52,7 +52,7 @@ def polars(case, output):
         ttl = table["ttl_days"]
         rows = rows.join_asof(facts, left_on=MOMENT, right_on=TIME, by="entity", strategy="backward", coalesce=False,
                               check_sortedness=False, tolerance=f"{ttl}d" if ttl else None).drop(TIME)
-    rows.sink_parquet(output, compression="zstd", engine="streaming")
+    rows.sink_parquet(output, compression="zstd", compression_level=1, engine="streaming")
 
 
 def decode(case, figures):

@@ -98,6 +98,8 @@ def cases(options):
         "A5-three-tables": case("all", table("part1", 1, few), table("part2", 7, few), table("part3", 30, few)),
         "A6-recent": case("recent", table("arrival", 7, group="recent"), peers=selective),
         "A7-sparse": case("sparse", table("sorted"), peers=selective),
+        "pages-sparse": case("sparse", table("pages"), peers=selective),
+        "pages-all": case("all", table("pages")),
         "A8-small": case("small", table("small"), peers=("duckdb", "polars", *feast), kind="small"),
         "few-arrival": case("few", table("arrival"), peers=selective),
         "few-small-files": case("few", table("small"), peers=selective),
