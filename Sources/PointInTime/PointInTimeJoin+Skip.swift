@@ -15,8 +15,7 @@ extension PointInTimeJoin {
   /// It grows old as rows are consumed, but only to the safe side: what a slot holds can only get
   /// newer.
   struct SkipSummary: Sendable {
-    /// Ascending: where each bucket's slots begin in time. The last bucket has no end.
-    var bucketStarts: [Int64]
+    let buckets: TimeBuckets
     /// The bucket of each slot.
     var bucketOfSlot: [UInt16]
     /// For each bucket: the oldest event time that a slot in it or in a later one holds; nil when one
@@ -63,29 +62,22 @@ extension PointInTimeJoin {
 
 extension PointInTimeJoin.SkipSummary {
   init(_ spine: Spine) {
-    // Quantiles of a sample are good enough: buckets need not be even.
-    let step = max(1, spine.slotCount / 65_536)
-    let sample = stride(from: 0, to: spine.slotCount, by: step).map { spine.slotTimes[$0] }.sorted()
-    let width = max(1, sample.count / 1024)
-    var starts = [Int64.min]
-    for place in stride(from: width, to: sample.count, by: width) {
-      if sample[place] > starts[starts.count - 1] { starts.append(sample[place]) }
-    }
-    bucketStarts = starts
-    bucketOfSlot = spine.slotTimes.map { UInt16(Self.bucket(of: $0, starts.span)) }
+    let buckets = TimeBuckets(of: spine.slotTimes)
+    self.buckets = buckets
+    bucketOfSlot = spine.slotTimes.map { UInt16(buckets.bucket(of: $0)) }
   }
 
   /// What `oldestHeld` is to be.
   func oldest(_ spine: Spine, _ best: [PointInTimeJoin.Best]) -> [Int64?] {
-    var oldest = [Int64](repeating: .max, count: bucketStarts.count)
-    var hasGap = [Bool](repeating: false, count: bucketStarts.count)
-    let (held, buckets) = (best.span, bucketOfSlot.span)
+    var oldest = [Int64](repeating: .max, count: buckets.count)
+    var hasGap = [Bool](repeating: false, count: buckets.count)
+    let (held, bucketOfSlot) = (best.span, bucketOfSlot.span)
     for key in 0..<spine.keyCount {
       var carried = PointInTimeJoin.Best()
       for slot in spine.slots(ofKey: key) {
         let own = held[slot]
         if own.source >= 0, own.isNewer(than: carried) { carried = own }
-        let bucket = Int(buckets[slot])
+        let bucket = Int(bucketOfSlot[slot])
         if carried.source >= 0 {
           oldest[bucket] = min(oldest[bucket], carried.eventTime)
         } else {
@@ -103,22 +95,10 @@ extension PointInTimeJoin.SkipSummary {
     return all
   }
 
-  /// The last bucket that starts at or before `time`.
-  private static func bucket(of time: Int64, _ starts: Span<Int64>) -> Int {
-    var low = 0
-    var high = starts.count
-    while high - low > 1 {
-      let middle = (low + high) / 2
-      if starts[middle] <= time { low = middle } else { high = middle }
-    }
-    return low
-  }
-
   /// Whether every slot that rows this old could reach holds something newer already. Equal times do
   /// not count: the LSN decides those.
   func allHoldNewer(than eventTimes: ClosedRange<Int64>) -> Bool {
-    let bucket = Self.bucket(of: eventTimes.lowerBound, bucketStarts.span)
-    guard let held = oldestHeld[bucket] else { return false }
+    guard let held = oldestHeld[buckets.bucket(of: eventTimes.lowerBound)] else { return false }
     return held > eventTimes.upperBound
   }
 }

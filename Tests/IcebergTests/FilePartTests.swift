@@ -79,4 +79,42 @@ import Testing
       }
     }
   }
+
+  /// So that no thread waits for the one that has the last file.
+  @Test(arguments: [(2, 4), (3, 3), (4, 6)])
+  func theLastOfFewFilesIsCut(threads: Int, unitCount: Int) throws {
+    let warehouse = try Warehouse()
+    let schema = TableSchema(fields: [.required(1, "a", .long), .required(2, "b", .long)])
+    var table = try warehouse.catalog.createTable(
+      try TableIdentifier("db.t"), TableDefinition(schema: schema))
+    var random = SeededGenerator(seed: 9)
+    let count = 150_000
+    for _ in 0..<3 {
+      let columns = (0..<2).map { (_: Int) in
+        Column(
+          type: .int64, count: count,
+          buffers: [
+            Buffer(copying: (0..<count).map { _ in Int64.random(in: 0...(.max), using: &random) })
+          ])
+      }
+      let writer = try DataFileWriter(table)
+      try writer.write(
+        RecordBatch(
+          schema: Schema(schema.fields.map(\.columnarField)), columns: columns, rowCount: count))
+      table = try table.newAppend(try writer.finish()).commit().table
+    }
+    var scan = table.newScan()
+    scan.concurrentFileCount = threads
+    let tasks = try scan.planFiles().tasks
+    let units = scan.units(tasks, splitsRowGroups: true)
+    #expect(units.count == unitCount)
+    #expect(scan.units(tasks).count == 3)
+    let reader = ScanUnitReader(scan)
+    var found: [Int64] = []
+    for unit in units { try reader.read(unit) { found += $0.columns[0].int64s } }
+    var expected: [Int64] = []
+    let all = try scan.batches(of: tasks)
+    while let batch = try all.next() { expected += batch.columns[0].int64s }
+    #expect(found == expected)
+  }
 }

@@ -40,8 +40,9 @@ final class TrainingSetOutputs {
           schema: rows.schema, replacing: request.replacesOutput, isHashed: isHashed,
           fileSystem: fileSystem))
     }
-    while let batch = try rows.next() {
-      progress(rows.doneBytes, rows.totalBytes)
+    let ahead = try RowsAhead(rows)
+    while let (batch, doneBytes) = try ahead.next() {
+      progress(doneBytes, rows.totalBytes)
       guard let rule else {
         try sinks[0].write(batch)
         rowCounts[0] += batch.rowCount

@@ -33,6 +33,7 @@ extension TableScan {
     _ tasks: [FileScanTask], splitsFiles: Bool = true, splitsRowGroups: Bool = false
   ) -> [ScanUnit] {
     var units: [ScanUnit] = []
+    var cuts: [Cut] = []
     var open: [FileScanTask] = []
     var (bytes, rows): (Int64, Int64) = (0, 0)
     func close() {
@@ -47,6 +48,7 @@ extension TableScan {
       else {
         close()
         let parts = splitsFiles ? partCount(file, splitsRowGroups: splitsRowGroups) : 1
+        if splitsRowGroups { cuts.append(Cut(first: units.count, parts: parts)) }
         units += Self.units(of: task, parts: parts)
         continue
       }
@@ -60,6 +62,33 @@ extension TableScan {
       rows += file.recordCount
     }
     close()
+    return evenedOut(units, cuts)
+  }
+
+  /// Which units are the parts of one file.
+  private struct Cut {
+    var first: Int
+    var parts: Int
+  }
+
+  /// The last of few units in smaller parts, where threads would else wait for the one that has another unit to do.
+  private func evenedOut(_ units: [ScanUnit], _ cuts: [Cut]) -> [ScanUnit] {
+    let threads = concurrentFileCount
+    guard threads > 1, units.count < 8 * threads else { return units }
+    var units = units
+    var left = units.count % threads
+    for cut in cuts.reversed() where left > 0 {
+      let task = units[cut.first].tasks[0]
+      let most = min(
+        task.dataFile.recordCount / Self.leastRows, task.dataFile.fileSizeInBytes >> 20)
+      let parts = cut.parts * min(threads, Int(clamping: most) / cut.parts)
+      if parts > cut.parts {
+        // All of a file's units are made anew: parts of one size are what has every row once.
+        units.replaceSubrange(
+          cut.first..<(cut.first + cut.parts), with: Self.units(of: task, parts: parts))
+      }
+      left -= cut.parts
+    }
     return units
   }
 
@@ -74,6 +103,8 @@ extension TableScan {
   /// A part of a row group has at least so many rows: several pages of a column, since one that reaches into two parts
   /// is decoded in both.
   private static let partRows: Int64 = 1 << 18
+  /// The same where it keeps threads from waiting.
+  private static let leastRows: Int64 = 1 << 16
 
   private func partCount(_ file: DataFile, splitsRowGroups: Bool) -> Int {
     let rowGroups = max(1, file.splitOffsets.count)
