@@ -1,3 +1,4 @@
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -33,7 +34,7 @@ arrow::Status LoadIndex(CArrowParquetReader* reader, int32_t rowGroup, int32_t l
   ARROW_RETURN_NOT_OK(
       carrow::DescribeColumnChunk(*state.metadata, rowGroup, leaf, &bounds, &chunk));
   if (state.metadata->schema()->Column(leaf)->max_repetition_level() > 0) return arrow::Status::OK();
-  PageStarts starts = carrow::PageStartsOf(&state, rowGroup, leaf);
+  PageStarts starts = carrow::PagePlacesOf(&state, rowGroup, leaf).starts;
   if (starts.empty()) return arrow::Status::OK();
   auto* index = IndexOf(&state, rowGroup);
   auto pages = index->GetColumnIndex(leaf);
@@ -74,20 +75,27 @@ arrow::Status Describe(const ChunkIndex& index, int32_t page, CArrowPage* out) {
 
 }  // namespace
 
-carrow::PageStarts carrow::PageStartsOf(ReaderState* state, int32_t rowGroup, int32_t leaf) {
-  PageStarts starts;
+carrow::PagePlaces carrow::PagePlacesOf(ReaderState* state, int32_t rowGroup, int32_t leaf) {
+  PagePlaces places;
   auto* index = IndexOf(state, rowGroup);
-  if (index == nullptr) return starts;
+  if (index == nullptr) return places;
   auto offsets = index->GetOffsetIndex(leaf);
-  if (offsets == nullptr) return starts;
+  if (offsets == nullptr) return places;
   const int64_t rowCount = state->metadata->RowGroup(rowGroup)->num_rows();
+  bool areAdjacent = true;
   for (const auto& page : offsets->page_locations()) {
     const int64_t first = page.first_row_index;
-    const bool isNext = starts.empty() ? first == 0 : first > starts.back();
+    const bool isNext = places.starts.empty() ? first == 0 : first > places.starts.back();
     if (!isNext || first >= rowCount) return {};
-    starts.push_back(first);
+    places.starts.push_back(first);
+    if (places.offsets.empty()) places.offsets.push_back(page.offset);
+    areAdjacent = areAdjacent && page.offset >= 0 && page.offset == places.offsets.back() &&
+                  page.compressed_page_size > 0 &&
+                  page.offset <= std::numeric_limits<int64_t>::max() - page.compressed_page_size;
+    places.offsets.push_back(areAdjacent ? page.offset + page.compressed_page_size : 0);
   }
-  return starts;
+  if (!areAdjacent) places.offsets.clear();
+  return places;
 }
 
 bool CArrowParquetReaderPageCount(CArrowParquetReader* reader, int32_t rowGroup, int32_t leaf,

@@ -37,8 +37,14 @@ struct ReaderState {
 // Where the data pages of a column chunk begin, in rows of the row group.
 using PageStarts = std::vector<int64_t>;
 
-// Empty where there is no page index, or one that cannot be right.
-PageStarts PageStartsOf(ReaderState* state, int32_t rowGroup, int32_t leaf);
+struct PagePlaces {
+  // Empty where there is no page index, or one that cannot be right.
+  PageStarts starts;
+  // Where each begins in the file, and the last one ends. Empty unless they lie one behind the other.
+  std::vector<int64_t> offsets;
+};
+
+PagePlaces PagePlacesOf(ReaderState* state, int32_t rowGroup, int32_t leaf);
 
 // The page index of one column chunk.
 struct ChunkIndex {

@@ -13,6 +13,7 @@
 
 namespace {
 
+using carrow::PagePlaces;
 using carrow::PageStarts;
 using carrow::ReaderState;
 
@@ -24,11 +25,13 @@ class ChosenRows {
       : reader_(std::move(reader)), page_(std::move(page)) {}
 
   // Goes on to a row group. Where its pages begin is not said when they are all kept.
-  void Begin(PageStarts starts, int64_t rowCount) {
-    hasStarts_ = !starts.empty();
-    if (!hasStarts_) starts.push_back(0);
-    starts.push_back(rowCount);
-    starts_ = std::move(starts);
+  void Begin(PagePlaces places, int64_t rowCount) {
+    hasStarts_ = !places.starts.empty();
+    if (!hasStarts_) places.starts.push_back(0);
+    places.starts.push_back(rowCount);
+    starts_ = std::move(places.starts);
+    offsets_ = std::move(places.offsets);
+    isJumping_ = false;
     isKept_.assign(starts_.size() - 1, !hasStarts_);
     nextPage_ = 0;
     position_ = 0;
@@ -43,8 +46,7 @@ class ChosenRows {
     }
   }
 
-  void Open(const carrow::ChunkToRead& chunk,
-            const std::function<std::shared_ptr<arrow::io::InputStream>(int64_t, int64_t)>& open) {
+  void Open(const carrow::ChunkToRead& chunk) {
     keptBefore_.assign(1, 0);
     for (size_t page = 0; page < isKept_.size(); page++) {
       keptBefore_.push_back(keptBefore_.back() + (isKept_[page] ? LengthOf(page) : 0));
@@ -53,6 +55,7 @@ class ChosenRows {
     if (hasStarts_) {
       // `this` outlives the pages, which the reader has.
       isSkipped = [this](const parquet::DataPageStats& page) {
+        while (isJumping_ && nextPage_ < isKept_.size() && !isKept_[nextPage_]) nextPage_++;
         const size_t index = nextPage_++;
         if (index >= isKept_.size() || page.num_values != LengthOf(index)) {
           throw parquet::ParquetException("the page index is not that of the pages");
@@ -60,7 +63,9 @@ class ChosenRows {
         return !isKept_[index];
       };
     }
-    reader_->SetPageReader(carrow::OpenPages(chunk, open, std::move(isSkipped)));
+    reader_->SetPageReader(carrow::OpenPages(
+        chunk, [this](const carrow::ChunkLayout& layout) { return Choose(layout); },
+        std::move(isSkipped)));
   }
 
   arrow::Status Read(int64_t firstRow, int64_t count) {
@@ -76,6 +81,26 @@ class ChosenRows {
   const std::shared_ptr<arrow::ResizableBuffer>& page() const { return page_; }
 
  private:
+  // The kept pages alone, where it is known where they lie.
+  carrow::PagesToRead Choose(const carrow::ChunkLayout& layout) {
+    const int64_t end = layout.start + layout.byteCount;
+    if (!hasStarts_ || offsets_.empty() || offsets_.front() < layout.start || offsets_.back() != end) {
+      return {{{layout.start, layout.byteCount}}, layout.valueCount};
+    }
+    isJumping_ = true;
+    std::vector<carrow::ByteRange> bytes{{layout.start, offsets_.front() - layout.start}};
+    for (size_t page = 0; page < isKept_.size(); page++) {
+      if (!isKept_[page]) continue;
+      carrow::ByteRange& last = bytes.back();
+      if (last.start + last.length == offsets_[page]) {
+        last.length = offsets_[page + 1] - last.start;
+      } else {
+        bytes.push_back({offsets_[page], offsets_[page + 1] - offsets_[page]});
+      }
+    }
+    return {std::move(bytes), keptBefore_.back()};
+  }
+
   size_t PageOf(int64_t row) const {
     auto next = std::upper_bound(starts_.begin(), starts_.end(), row);
     return static_cast<size_t>(next - starts_.begin()) - 1;
@@ -96,6 +121,10 @@ class ChosenRows {
   bool hasStarts_ = false;
   // Where the pages begin, and the last one ends.
   PageStarts starts_;
+  // Where they lie, if that is known.
+  std::vector<int64_t> offsets_;
+  // Whether the reader sees the kept pages alone.
+  bool isJumping_ = false;
   std::vector<bool> isKept_;
   std::vector<int64_t> keptBefore_;
   size_t nextPage_ = 0;
@@ -168,14 +197,11 @@ class PlainRowsReader final : public arrow::RecordBatchReader {
     for (size_t place = 0; place < leaves_.size(); place++) {
       ChosenRows& column = *columns_[place];
       column.Begin(
-          isWhole_ ? PageStarts{} : carrow::PageStartsOf(state_.get(), group, leaves_[place]),
+          isWhole_ ? PagePlaces{} : carrow::PagePlacesOf(state_.get(), group, leaves_[place]),
           rowCount);
       for (size_t range = next_; range < end; range++) column.Choose(ranges_[range]);
-      column.Open({file, rows.get(), leaves_[place], state_->properties, state_->sizeBytes,
-                   &zstandard_, column.page()},
-                  [&](int64_t start, int64_t length) {
-                    return state_->properties.GetStream(state_->file, start, length);
-                  });
+      column.Open({file, rows.get(), leaves_[place], state_->properties, state_->file,
+                   state_->sizeBytes, state_->pool.get(), &zstandard_, column.page()});
     }
     group_ = group;
     return arrow::Status::OK();

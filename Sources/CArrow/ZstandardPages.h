@@ -18,6 +18,7 @@
 #include <parquet/properties.h>
 #include <zstd.h>
 
+#include "ChunkStream.h"
 #include "FileLayout.h"
 
 namespace carrow {
@@ -117,22 +118,30 @@ class ZstandardPages final : public parquet::PageReader {
   std::shared_ptr<arrow::ResizableBuffer> scratch_;
 };
 
+// What of a column chunk is to be read: its dictionary page, if it has one, and some of its data pages.
+struct PagesToRead {
+  std::vector<ByteRange> bytes;
+  int64_t valueCount;
+};
+
 // A column chunk that is to be read, with what its pages are decompressed by.
 struct ChunkToRead {
   parquet::ParquetFileReader* file;
   parquet::RowGroupReader* rows;
   int leaf;
   const parquet::ReaderProperties& properties;
+  std::shared_ptr<arrow::io::RandomAccessFile> source;
   int64_t fileBytes;
+  arrow::MemoryPool* pool;
   ZstandardContext* zstandard;
   std::shared_ptr<arrow::ResizableBuffer> page;
 };
 
-// Its pages, but for those that `isSkipped`. `open` gives the bytes from a place of the file on.
+// Its pages, but for those that `isSkipped`. `choose` says what of the chunk is to be read at all, where that can be
+// said; `isSkipped` is asked for the rest.
 inline std::unique_ptr<parquet::PageReader> OpenPages(
-    const ChunkToRead& chunk,
-    const std::function<std::shared_ptr<arrow::io::InputStream>(int64_t, int64_t)>& open,
-    std::function<bool(const parquet::DataPageStats&)> isSkipped = nullptr) {
+    const ChunkToRead& chunk, const std::function<PagesToRead(const ChunkLayout&)>& choose,
+    std::function<bool(const parquet::DataPageStats&)> isSkipped) {
   auto metadata = chunk.rows->metadata()->ColumnChunk(chunk.leaf);
   if (metadata->crypto_metadata() != nullptr ||
       metadata->compression() != parquet::Compression::ZSTD) {
@@ -144,7 +153,9 @@ inline std::unique_ptr<parquet::PageReader> OpenPages(
       LayoutOf(*metadata, chunk.file->metadata()->writer_version(), chunk.fileBytes);
   if (!layout.isReadable) throw parquet::ParquetException("a column chunk lies outside the file");
   const parquet::ColumnDescriptor* leaf = chunk.file->metadata()->schema()->Column(chunk.leaf);
-  auto compressed = parquet::PageReader::Open(open(layout.start, layout.byteCount), layout.valueCount,
+  PagesToRead pages = choose(layout);
+  auto stream = std::make_shared<ChunkStream>(chunk.source, std::move(pages.bytes), chunk.pool);
+  auto compressed = parquet::PageReader::Open(std::move(stream), pages.valueCount,
                                               parquet::Compression::UNCOMPRESSED,
                                               chunk.properties, *leaf);
   if (isSkipped) compressed->set_data_page_filter(std::move(isSkipped));

@@ -7,6 +7,7 @@ final class MemoryFile: File {
   private struct State {
     var bytes: [UInt8] = []
     var reads = 0
+    var readBytes = 0
     var writes = 0
   }
   private let state: Mutex<State>
@@ -27,6 +28,7 @@ final class MemoryFile: File {
 
   var bytes: [UInt8] { state.withLock { $0.bytes } }
   var readCount: Int { state.withLock { $0.reads } }
+  var readByteCount: Int { state.withLock { $0.readBytes } }
   var writeCount: Int { state.withLock { $0.writes } }
 
   func size() throws(StorageError) -> Int64 { state.withLock { Int64($0.bytes.count) } }
@@ -39,6 +41,7 @@ final class MemoryFile: File {
       let first = min(Int(byteOffset), state.bytes.count)
       let count = min(buffer.count, state.bytes.count - first)
       if Int64(first + count) > unreadableFrom { return nil }
+      state.readBytes += count
       state.bytes[first..<(first + count)].withUnsafeBytes { buffer.copyMemory(from: $0) }
       return count
     }

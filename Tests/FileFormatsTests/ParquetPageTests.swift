@@ -143,6 +143,33 @@ import Testing
     #expect(throws: FileFormatError.self) { try reader.batches(columns: [0]).all() }
   }
 
+  /// Each byte of the others that is read is one that an object store sends.
+  @Test func pagesWithoutChosenRowsAreNotRead() throws {
+    var random = SeededGenerator(seed: 5)
+    let numbers = (0..<20_000).map { _ in Int64.random(in: 0...(.max), using: &random) }
+    let schema = Schema([Field("id", .int64, isNullable: false, fieldID: 1)])
+    let all = RecordBatch(schema: schema, columns: [integers(numbers)], rowCount: numbers.count)
+    let file = MemoryFile(
+      try Self.file(all) { options in
+        options.rowGroupRows = numbers.count
+        options.pageRows = 100
+        options.pageBytes = 1 << 20
+        options.columnsByFieldID[1] = ParquetColumnOptions(encoding: .plain)
+      })
+    let reader = try ParquetReader(file: file)
+    let pages = try reader.pages(rowGroup: 0, leaf: 0)
+    #expect(pages.count > 100)
+    let before = file.readByteCount
+    let wanted = [3, 100, pages.count - 1].map {
+      ParquetRowRange(rowGroup: 0, rows: pages[$0].rows)
+    }
+    let stream = try #require(try reader.batches(columns: [0], rows: wanted))
+    #expect(
+      texts(try stream.all(), column: 0)
+        == wanted.flatMap { $0.rows.map { "\(numbers[Int($0)])" } })
+    #expect(file.readByteCount - before < 3 * 128 * 8 + 300)
+  }
+
   @Test func whereItCannotBeDoneNothingIs() throws {
     let all = everyType()
     let reader = try ParquetReader(file: MemoryFile(try Self.file(all)))
