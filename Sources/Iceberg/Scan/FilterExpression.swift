@@ -73,6 +73,7 @@ indirect enum BoundExpression: Hashable, Sendable {
       for value in values {
         if case .value(let value) = try FilterValue(value, field) { fitting.append(value) }
       }
+      fitting.sort { $0.order($1) < 0 }
       return .predicate(BoundPredicate(field, isNegated ? .isNotIn(fitting) : .isIn(fitting)))
     case .isNull(let column):
       return .predicate(
@@ -127,6 +128,7 @@ indirect enum BoundExpression: Hashable, Sendable {
 struct BoundPredicate: Hashable, Sendable {
   enum Test: Hashable, Sendable {
     case compare(FilterExpression.Comparison, Literal)
+    /// In ascending order, as the next.
     case isIn([Literal])
     case isNotIn([Literal])
     case isNull

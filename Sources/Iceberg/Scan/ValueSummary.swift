@@ -63,7 +63,7 @@ extension ValueSummary {
     case .isNaN: return mayHaveNaN
     case .isNotNaN: return mayHaveValue
     case .compare(let comparison, let value): return mayMatch(comparison, value)
-    case .isIn(let values): return values.contains { mayMatch(.equal, $0) }
+    case .isIn(let values): return mayEqualOne(of: values)
     case .isNotIn(let values):
       guard mayHaveValue, !mayHaveNaN, let lower, let upper, lower.order(upper) == 0 else {
         return mayHaveValue || mayHaveNaN
@@ -95,6 +95,20 @@ extension ValueSummary {
     case .greaterOrEqual: return highest >= 0
     case .greater: return highest > 0
     }
+  }
+
+  /// - Parameter values: ascending, NaN last.
+  private func mayEqualOne(of values: [Literal]) -> Bool {
+    guard let last = values.last else { return false }
+    if last.isNaN, mayMatch(.equal, last) { return true }
+    guard let lower else { return values.contains { mayMatch(.equal, $0) } }
+    // The least that is not below all values: if that one is above them, so are the others.
+    var (low, high) = (0, values.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if values[middle].order(lower) < 0 { low = middle + 1 } else { high = middle }
+    }
+    return low < values.count && mayMatch(.equal, values[low])
   }
 
   private func mayStart(with prefix: String) -> Bool {
