@@ -10,7 +10,8 @@ struct TimeBuckets: Sendable {
   /// The range in which each cell begins, and that of the end of the last.
   private let firstBuckets: [Int32]
 
-  private static let mostBuckets = 1024
+  /// About so many; fewer where moments are, or differ, less.
+  private static let bucketCount = 1024
   private static let cellCount: UInt64 = 4096
   /// Quantiles of a sample are good enough: ranges need not be even.
   private static let sampleCount = 16_384
@@ -18,7 +19,7 @@ struct TimeBuckets: Sendable {
   init(of times: [Int64]) {
     let step = max(1, times.count / Self.sampleCount)
     let sample = stride(from: 0, to: times.count, by: step).map { times[$0] }.sorted()
-    let width = max(1, sample.count / Self.mostBuckets)
+    let width = max(1, sample.count / Self.bucketCount)
     var starts = [Int64.min]
     for place in stride(from: width, to: sample.count, by: width)
     where sample[place] > starts[starts.count - 1] {

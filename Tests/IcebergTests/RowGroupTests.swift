@@ -96,12 +96,10 @@ import Testing
 
   @Test func aPageHasAsManyRowsAsThePropertyLetsIt() throws {
     let warehouse = try Warehouse()
-    let limits = ["write.parquet.page-row-limit": "700"]
-    let table = try warehouse.table(
-      properties: Self.pages.merging(limits) { $1 }.filter {
-        $0.key != "write.parquet.page-size-bytes"
-      }
-    ).writing(Self.rows(6000))
+    var properties = Self.pages
+    properties["write.parquet.page-size-bytes"] = nil
+    properties["write.parquet.page-row-limit"] = "700"
+    let table = try warehouse.table(properties: properties).writing(Self.rows(6000))
     #expect(try skippedRows(table, .comparison("id", .less, .long(100))) == 6000 - 700)
     #expect(try table.newScan().rows().count == 6000)
   }

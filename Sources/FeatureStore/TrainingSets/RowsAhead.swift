@@ -29,9 +29,9 @@ final class RowsAhead {
   private var thread: BackgroundThread?
 
   /// With one processor to run on, the caller makes the rows itself.
-  init(_ rows: TrainingSetRows, threads: Int = Processors.count) throws(StorageError) {
+  init(_ rows: TrainingSetRows) throws(StorageError) {
     source = Source(rows: rows)
-    guard threads > 1 else { return }
+    guard Processors.count > 1 else { return }
     thread = try BackgroundThread(name: "fstore-rows") { [source, monitor] in
       Self.make(source, monitor)
     }

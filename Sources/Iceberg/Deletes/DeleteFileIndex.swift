@@ -18,17 +18,7 @@ struct DeleteFileIndex {
 
     /// Those whose sequence number is at least this one.
     func from(_ sequenceNumber: Int64) -> ArraySlice<DeleteFile> {
-      var low = 0
-      var high = deletes.count
-      while low < high {
-        let middle = (low + high) / 2
-        if deletes[middle].sequenceNumber < sequenceNumber {
-          low = middle + 1
-        } else {
-          high = middle
-        }
-      }
-      return deletes[low...]
+      deletes[deletes.partitionPoint { $0.sequenceNumber < sequenceNumber }...]
     }
   }
 

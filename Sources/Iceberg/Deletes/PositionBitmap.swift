@@ -145,12 +145,6 @@ extension PositionBitmap.Block {
 extension [UInt16] {
   /// The index of the first element that is not below `value`.
   fileprivate func insertionIndex(of value: UInt16) -> Int {
-    var low = 0
-    var high = count
-    while low < high {
-      let middle = (low + high) / 2
-      if self[middle] < value { low = middle + 1 } else { high = middle }
-    }
-    return low
+    partitionPoint { $0 < value }
   }
 }

@@ -103,12 +103,8 @@ extension ValueSummary {
     if last.isNaN, mayMatch(.equal, last) { return true }
     guard let lower else { return values.contains { mayMatch(.equal, $0) } }
     // The least that is not below all values: if that one is above them, so are the others.
-    var (low, high) = (0, values.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if values[middle].order(lower) < 0 { low = middle + 1 } else { high = middle }
-    }
-    return low < values.count && mayMatch(.equal, values[low])
+    let least = values.partitionPoint { $0.order(lower) < 0 }
+    return least < values.count && mayMatch(.equal, values[least])
   }
 
   private func mayStart(with prefix: String) -> Bool {

@@ -1,0 +1,11 @@
+extension Array {
+  /// How many elements come first: those of which this is true, as it is of none behind them. By binary search.
+  func partitionPoint(_ isBefore: (Element) -> Bool) -> Int {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if isBefore(self[middle]) { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+}
