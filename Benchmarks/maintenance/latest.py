@@ -14,6 +14,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from peer import LEVEL
 from run import ROOT, median, run, say
 
 FSTORE = ROOT / "Benchmarks/.build/release/fstore"
@@ -31,7 +32,7 @@ def duckdb_latest(query, files, output):
     connection = duckdb.connect()
     connection.execute("set enable_progress_bar = false")
     connection.register("rows", connection.read_parquet(Path(files).read_text().split()))
-    connection.execute(f"copy ({query}) to '{output}' (format parquet, compression zstd)")
+    connection.execute(f"copy ({query}) to '{output}' (format parquet, compression zstd, compression_level {LEVEL})")
 
 
 def pyiceberg_latest(catalog, output):
@@ -41,7 +42,7 @@ def pyiceberg_latest(catalog, output):
     frame = pl.from_arrow(table.scan().to_arrow()).lazy()
     latest = (frame.sort(["event_time", "lsn"], descending=True).unique("record_id", keep="first")
               .filter(~pl.col("is_deleted")).select([name.strip() for name in COLUMNS.split(",")]))
-    latest.collect().write_parquet(output, compression="zstd")
+    latest.collect().write_parquet(output, compression="zstd", compression_level=LEVEL)
 
 
 def digest(output):

@@ -67,7 +67,11 @@ package struct BytesTable: Sendable {
 
   package mutating func intern(_ value: RawSpan) -> Int32 {
     if (count + 1) * 2 > entries.count { grow() }
-    let hash = hash(value)
+    return intern(value, hash(value))
+  }
+
+  /// There is room for one more.
+  private mutating func intern(_ value: RawSpan, _ hash: UInt64) -> Int32 {
     let place = place(of: value, hash)
     guard entries[place].id < 0 else { return entries[place].id }
     let id = Int32(count)
@@ -92,30 +96,39 @@ package struct BytesTable: Sendable {
   /// Values looked up at once: while the memory of one is fetched, the hashes of others are computed.
   private static let blockRows = 128
 
+  /// The ids of many values, new ones of those that are new.
+  ///
+  /// - Parameter offsets: where each value begins in `values`, and the end of the last.
+  mutating func intern(
+    _ offsets: Span<Int32>, of values: RawSpan, into ids: inout MutableSpan<Int32>
+  ) {
+    var hashes = [UInt64](repeating: 0, count: Self.blockRows)
+    var first = 0
+    while first + 1 < offsets.count {
+      let last = min(first + Self.blockRows, offsets.count - 1)
+      while (count + last - first) * 2 > entries.count { grow() }
+      lookUp(first..<last, offsets, of: values, &hashes, into: &ids)
+      for row in first..<last {
+        let value = values.extracting(Int(offsets[row])..<Int(offsets[row + 1]))
+        // One that is new, or comes in this block for the first time, or has the tag of another.
+        if ids[row] < 0 || !equals(ids[row], value) {
+          ids[row] = intern(value, hashes[row - first])
+        }
+      }
+      first = last
+    }
+  }
+
   /// The ids of many values; -1 for those that are not here.
   ///
   /// - Parameters:
   ///   - offsets: where each value begins in `values`, and the end of the last.
   func find(_ offsets: Span<Int32>, of values: RawSpan, into ids: inout MutableSpan<Int32>) {
-    let entries = entries.span
-    let ends = ends.span
-    let bytes = bytes.span
     var hashes = [UInt64](repeating: 0, count: Self.blockRows)
     var first = 0
     while first + 1 < offsets.count {
       let last = min(first + Self.blockRows, offsets.count - 1)
-      for row in first..<last {
-        let hash = hash(values.extracting(Int(offsets[row])..<Int(offsets[row + 1])))
-        Prefetch.element(Int(truncatingIfNeeded: hash) & mask, of: entries)
-        hashes[row - first] = hash
-      }
-      for row in first..<last {
-        ids[row] = probe(hashes[row - first], entries)
-        if ids[row] >= 0 { Prefetch.element(Int(ids[row]), of: ends) }
-      }
-      for row in first..<last where ids[row] >= 0 {
-        Prefetch.element(ends[Int(ids[row])], of: bytes)
-      }
+      lookUp(first..<last, offsets, of: values, &hashes, into: &ids)
       for row in first..<last where ids[row] >= 0 {
         let value = values.extracting(Int(offsets[row])..<Int(offsets[row + 1]))
         // Two values of one tag: the first that was met is not the one.
@@ -123,6 +136,27 @@ package struct BytesTable: Sendable {
       }
       first = last
     }
+  }
+
+  /// The hashes of a block's rows, and of each the first value on the way that has the hash's tag, whose memory is
+  /// asked for; -1 when there is none.
+  private func lookUp(
+    _ rows: Range<Int>, _ offsets: Span<Int32>, of values: RawSpan, _ hashes: inout [UInt64],
+    into ids: inout MutableSpan<Int32>
+  ) {
+    let entries = entries.span
+    let ends = ends.span
+    let bytes = bytes.span
+    for row in rows {
+      let hash = hash(values.extracting(Int(offsets[row])..<Int(offsets[row + 1])))
+      Prefetch.element(Int(truncatingIfNeeded: hash) & mask, of: entries)
+      hashes[row - rows.lowerBound] = hash
+    }
+    for row in rows {
+      ids[row] = probe(hashes[row - rows.lowerBound], entries)
+      if ids[row] >= 0 { Prefetch.element(Int(ids[row]), of: ends) }
+    }
+    for row in rows where ids[row] >= 0 { Prefetch.element(ends[Int(ids[row])], of: bytes) }
   }
 
   /// The first value on the way that has the hash's tag; -1 when there is none.

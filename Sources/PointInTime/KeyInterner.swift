@@ -88,6 +88,8 @@ struct KeyInterner: Sendable {
       parts[index].words.intern(column.values(as: Int32.self), into: &found)
     case (.int64, 0), (.timestamp, 0):
       parts[index].words.intern(column.values(as: Int64.self), into: &found)
+    case (.string, 0), (.binary, 0):
+      parts[index].bytes.intern(column.offsets, of: column.bytes, into: &found)
     default:
       for row in 0..<column.count where !column.isNull(row) {
         found[row] =

@@ -1,4 +1,5 @@
 public import Columnar
+internal import Storage
 
 /// The newest row of every key of a table: of a key's rows the one with the greatest (event time, LSN), as
 /// online; if that is a tombstone, or has expired, no older row takes its place.
@@ -67,6 +68,8 @@ public struct NewestRows: Sendable {
     rowCount += Int64(batch.eventTimes.count)
   }
 
+  private static let lookAhead = 16
+
   private static func place(
     _ batch: PointInTimeJoin.Batch, ids: [Int32], firstRow: Int64, _ expiry: Expiry?,
     _ newest: inout [Row]
@@ -80,6 +83,10 @@ public struct NewestRows: Sendable {
     let expiries = batch.expiresAt.flatMap { $0.nullCount < $0.count ? $0 : nil }
     var rows = newest.mutableSpan
     for row in ids.indices {
+      // Keys come in any order: their memory is asked for before it is needed.
+      if row + lookAhead < ids.count {
+        Prefetch.element(Int(ids[row + lookAhead]), of: rows.span)
+      }
       let id = Int(ids[row])
       guard id >= 0, !(timesHaveNulls && batch.eventTimes.isNull(row)) else { continue }
       let eventTime = eventTimes[row]

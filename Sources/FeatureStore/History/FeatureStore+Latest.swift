@@ -1,6 +1,4 @@
 internal import Columnar
-internal import FileFormats
-internal import Iceberg
 public import Storage
 
 /// What `FeatureStore.writeLatest` wrote.
@@ -20,8 +18,8 @@ extension FeatureStore {
   /// The latest record of every key of a group's offline table: of its records the one with the greatest
   /// (event time, LSN), unless that is a tombstone.
   ///
-  /// Keys, times and tombstones are read first, all other columns only of files that have such records, and given
-  /// out batch by batch; who wins is found when this returns. Memory: about 60 bytes a key and its own bytes, and
+  /// Keys, times and tombstones are read first, all other columns only where there are such records, and given
+  /// out batch by batch; who wins is found when this returns. All processors read. Memory: about 60 bytes a key and its own bytes, and
   /// some batches. The snapshot stays meanwhile, whatever is vacuumed. Thread-safe; the result is one
   /// thread's.
   ///
@@ -47,55 +45,50 @@ extension FeatureStore {
   ) throws(FeatureStoreError) -> LatestReport {
     guard let format = format ?? RowFormat(path: path) else {
       throw FeatureStoreError(
-        .invalidArgument, "'\(path)' ends in none of \(RowFormat.endings); name the format")
+        .invalidArgument, "'\(path)' does not end in \(RowFormat.endings); name the format")
     }
     do {
       if !replacesOutput, try fileSystem.information(path) != nil {
         throw FeatureStoreError(.alreadyExists, "'\(path)' exists; --overwrite replaces it")
       }
       let rows = try latest(request, progress: progress)
-      let unique = String(UInt64.random(in: .min ... .max), radix: 16)
-      let folder = StoragePath.directory(of: path)
-      let temporary = StoragePath.join(
-        folder, ".\(StoragePath.lastComponent(of: path)).\(unique).tmp")
-      let file = try fileSystem.open(temporary, .create)
+      let output = try OutputFile(
+        path, format, schema: rows.schema, replacing: replacesOutput, isHashed: false,
+        fileSystem: fileSystem)
       do {
-        let report = try Self.write(rows, to: file, format)
-        try file.synchronizeData()
-        try file.close()
-        try fileSystem.rename(temporary, to: path, replacing: replacesOutput)
-        try fileSystem.synchronizeDirectory(folder)
-        return report
+        while let batch = try rows.next() { try output.write(batch) }
+        let sizeBytes = try output.seal().reduce(0) { $0 + $1.sizeBytes }
+        try output.publish()
+        return LatestReport(rows, sizeBytes: sizeBytes)
       } catch {
-        // A temporary file that stays harms nobody; the first error is the one to report.
-        do {
-          try file.close()
-          try fileSystem.removeFile(temporary)
-        } catch {}
+        output.abandon()
         throw error
       }
     } catch { throw FeatureStoreError(error) }
   }
 
-  /// The same into an open file, from its start to its end: standard output, for example.
+  /// The same into an open file, from its start to its end, which is closed then: standard output, for example.
   public func writeLatest(
     _ request: LatestRequest, into file: any File, format: RowFormat,
     progress: (Int64, Int64) -> Void = { _, _ in }
   ) throws(FeatureStoreError) -> LatestReport {
     do {
-      return try Self.write(try latest(request, progress: progress), to: file, format)
+      let rows = try latest(request, progress: progress)
+      let writer = FormatWriter(file, format, schema: rows.schema)
+      while let batch = try rows.next() { try writer.write(batch) }
+      return LatestReport(rows, sizeBytes: try writer.finish().sizeBytes)
     } catch { throw FeatureStoreError(error) }
   }
+}
 
-  private static func write(
-    _ rows: LatestBatches, to file: any File, _ format: RowFormat
-  ) throws -> LatestReport {
-    let writer = try BatchWriter(file, rows.schema, format)
-    while let batch = try rows.next() { try writer.write(batch) }
-    return LatestReport(
-      rowCount: rows.rowCount, deletedKeyCount: rows.deletedKeyCount,
-      expiredKeyCount: rows.expiredKeyCount, recordCount: rows.recordCount,
-      unflushedRecordCount: rows.unflushedRecordCount, snapshotID: rows.snapshotID,
-      sizeBytes: try writer.finish())
+extension LatestReport {
+  fileprivate init(_ rows: LatestBatches, sizeBytes: Int64) {
+    rowCount = rows.rowCount
+    deletedKeyCount = rows.deletedKeyCount
+    expiredKeyCount = rows.expiredKeyCount
+    recordCount = rows.recordCount
+    unflushedRecordCount = rows.unflushedRecordCount
+    snapshotID = rows.snapshotID
+    self.sizeBytes = sizeBytes
   }
 }

@@ -38,11 +38,11 @@ public final class LatestBatches {
   /// How many of the records came from the log.
   public let unflushedRecordCount: Int
 
-  /// The winners that were not given out, ascending, as numbers of the rows that are read.
-  private var winners: ArraySlice<Int64>
-  private var firstRow: Int64 = 0
-  private let files: TableScanBatches
+  private let files: ReadAhead<UnitRows>
+  /// What the log has beyond the table, and which of its rows won, ascending.
   private var tail: ArraySlice<RecordBatch>
+  private var tailWinners: ArraySlice<Int64>
+  private var firstTailRow: Int64
   private let group: FeatureGroup
   private let columnNames: [String]
   /// Keeps the snapshot from expiry.
@@ -60,10 +60,11 @@ public final class LatestBatches {
     snapshotID = choice.snapshotID
     var scan = choice.table.newScan()
     scan.version = choice.version ?? .current
+    scan.concurrentFileCount = Processors.count
     let known = Set(try scan.schema().fields.map(\.name))
     columnNames = try Self.columns(request, group, known)
 
-    // First who wins, by keys and times alone; then the columns wanted, of the files that have winners.
+    // First who wins, by keys and times alone; then the columns wanted, of the winners.
     let decisive = DecisiveColumns(group, known)
     scan.columns = decisive.names
     let expiry: NewestRows.Expiry? =
@@ -71,12 +72,24 @@ public final class LatestBatches {
       ? decisive.expiry(group, at: store.moment(of: request.version, choice)) : nil
     var newest = try NewestRows(
       keyTypes: group.recordIdentifiers.map(\.type.dataType), expiry: expiry)
+    var reading = scan
+    reading.columns = columnNames
+    schema = Schema(try reading.schema().fields.map(\.columnarField))
     let tasks = choice.snapshotID == nil ? [] : try scan.planFiles().tasks
-    let totalBytes = tasks.reduce(0) { $0 + $1.dataFile.fileSizeInBytes }
-    let first = try scan.batches(of: tasks)
-    while let batch = try first.next() {
-      try newest.consume(decisive.batch(batch.columns))
-      progress(first.bytesRead, totalBytes)
+    let units = scan.units(tasks, splitsRowGroups: schema.fields.allSatisfy { !$0.type.isNested })
+    let totalBytes = units.reduce(0) { $0 + $1.sizeBytes }
+    // Where the rows of each unit end.
+    var ends: [Int64] = []
+    var doneBytes: Int64 = 0
+    let first = UnitRows.of(scan, units.map { UnitRows.Item(unit: $0) })
+    while let event = try first.next() {
+      switch event {
+      case .batch(let batch): try newest.consume(decisive.batch(batch.columns))
+      case .end(let count):
+        doneBytes += units[ends.count].sizeBytes
+        ends.append((ends.last ?? 0) + Int64(count))
+        progress(doneBytes, totalBytes)
+      }
     }
     for batch in tail { try newest.consume(decisive.batch(batch, of: group)) }
     recordCount = newest.rowCount
@@ -85,41 +98,44 @@ public final class LatestBatches {
     deletedKeyCount = found.deletedKeyCount
     expiredKeyCount = found.expiredKeyCount
 
-    let (kept, rows) = Self.filesWithWinners(tasks, first.rowCounts, found.rows)
-    winners = rows[...]
-    scan.columns = columnNames
-    schema = Schema(try scan.schema().fields.map(\.columnarField))
-    files = try scan.batches(of: kept)
+    // Units without a winner are not read again.
+    var rest = found.rows[...]
+    var items: [UnitRows.Item] = []
+    var start: Int64 = 0
+    for (unit, end) in zip(units, ends) {
+      let own = rest.prefix(rest.partitionPoint { $0 < end })
+      if !own.isEmpty { items.append(UnitRows.Item(unit: unit, rows: own, firstRow: start)) }
+      rest = rest.dropFirst(own.count)
+      start = end
+    }
+    (tailWinners, firstTailRow) = (rest, start)
+    files = UnitRows.of(reading, items)
   }
 
   /// The next batch, which has rows; nil at the end. After an error there are no more.
   public func next() throws(FeatureStoreError) -> RecordBatch? {
     do {
-      while !winners.isEmpty {
-        if let batch = try files.next() {
-          if let rows = try takeWinners(of: batch) { return rows }
-        } else if let batch = tail.popFirst() {
-          let columns = try zip(columnNames, schema.fields).map { name, field in
-            try Self.column(name, of: batch, field, group)
-          }
-          let narrow = RecordBatch(schema: schema, columns: columns, rowCount: batch.rowCount)
-          if let rows = try takeWinners(of: narrow) { return rows }
-        } else {
-          throw FeatureStoreError(
-            .corrupt, "data files have fewer rows than a moment ago: \(winners.count) are missing")
+      while let event = try files.next() {
+        if case .batch(let batch) = event { return batch }
+      }
+      while let batch = tail.popFirst() {
+        let columns = try zip(columnNames, schema.fields).map { name, field in
+          try Self.column(name, of: batch, field, group)
         }
+        let narrow = RecordBatch(schema: schema, columns: columns, rowCount: batch.rowCount)
+        if let rows = try takeWinners(of: narrow) { return rows }
       }
       return nil
     } catch { throw FeatureStoreError(error) }
   }
 
   private func takeWinners(of batch: RecordBatch) throws -> RecordBatch? {
-    let end = firstRow + Int64(batch.rowCount)
-    defer { firstRow = end }
+    let end = firstTailRow + Int64(batch.rowCount)
+    defer { firstTailRow = end }
     var indices: [Int] = []
-    while let row = winners.first, row < end {
-      indices.append(Int(row - firstRow))
-      winners.removeFirst()
+    while let row = tailWinners.first, row < end {
+      indices.append(Int(row - firstTailRow))
+      tailWinners.removeFirst()
     }
     guard !indices.isEmpty else { return nil }
     return indices.count == batch.rowCount ? batch : try batch.take(indices)
@@ -142,30 +158,6 @@ public final class LatestBatches {
       throw Registry.unknown("column of '\(request.group)'", name, among: known.sorted())
     }
     return names
-  }
-
-  /// Files without a winner are not read again; the winners are numbered by what remains.
-  private static func filesWithWinners(
-    _ tasks: [FileScanTask], _ rowCounts: [Int64], _ winners: [Int64]
-  ) -> (tasks: [FileScanTask], winners: [Int64]) {
-    var (kept, rows): ([FileScanTask], [Int64]) = ([], [])
-    rows.reserveCapacity(winners.count)
-    var next = 0
-    var (start, keptStart): (Int64, Int64) = (0, 0)
-    for (task, count) in zip(tasks, rowCounts) {
-      let firstOfFile = next
-      while next < winners.count, winners[next] < start + count {
-        rows.append(winners[next] - start + keptStart)
-        next += 1
-      }
-      start += count
-      if next > firstOfFile {
-        kept.append(task)
-        keptStart += count
-      }
-    }
-    for row in winners[next...] { rows.append(row - start + keptStart) }
-    return (kept, rows)
   }
 
   /// A column of the tail under the scan's own field.

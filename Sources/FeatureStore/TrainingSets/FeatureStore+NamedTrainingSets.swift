@@ -314,9 +314,9 @@ extension TrainingSetOutput {
     }
   }
 
-  private var format: Format? {
+  private var format: RowFormat? {
     switch self {
-    case .file(let path): Format(path: path)
+    case .file(let path): RowFormat(path: path)
     case .standardOutput(let format): format
     case .folder: nil
     }

@@ -286,21 +286,9 @@ struct GroupScan: Sendable {
     _ rows: [Int32], _ unit: ScanUnit, _ reader: ScanUnitReader
   ) throws -> [Column] {
     var parts: [RecordBatch] = []
-    var next = rows.startIndex
-    var firstRow = 0
-    try reader.read(unit) { batch in
-      let end = firstRow + batch.rowCount
-      var indices: [Int] = []
-      while next < rows.endIndex, Int(rows[next]) < end {
-        indices.append(Int(rows[next]) - firstRow)
-        next += 1
-      }
-      firstRow = end
-      if !indices.isEmpty { parts.append(try batch.take(indices)) }
-    }
-    guard next == rows.endIndex, let schema = parts.first?.schema else {
-      throw FeatureStoreError(
-        .corrupt, "'\(unit.tasks[0].dataFile.path)' has fewer rows than a moment ago")
+    try reader.read(unit, rows: rows[...]) { parts.append($0) }
+    guard let schema = parts.first?.schema else {
+      throw FeatureStoreError(.corrupt, "a unit without rows that won was read for them")
     }
     if parts.count == 1 { return parts[0].columns }
     return try RecordBatch.concatenate(parts, schema: schema).columns

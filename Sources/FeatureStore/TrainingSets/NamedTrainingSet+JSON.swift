@@ -265,7 +265,7 @@ extension TrainingSetOutput {
           rowsPerFile: reader.json["rows_per_file"]?.int64Value.map { Int($0) }))
     case "standard_output":
       let name = try reader.text("format")
-      guard let format = Format.allCases.first(where: { "\($0)" == name }) else {
+      guard let format = RowFormat.allCases.first(where: { "\($0)" == name }) else {
         throw reader.damaged("format")
       }
       self = .standardOutput(format)

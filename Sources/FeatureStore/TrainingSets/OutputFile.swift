@@ -23,10 +23,10 @@ extension TrainingSetOutput {
   ) throws -> any OutputSink {
     switch self {
     case .file(let path):
-      guard let format = Format(path: path) else {
+      guard let format = RowFormat(path: path) else {
         throw FeatureStoreError(
           .invalidArgument,
-          "the output must be .parquet, .arrow, .arrows or .csv, not '\(path)'")
+          "the output must be \(RowFormat.endings), not '\(path)'")
       }
       return try OutputFile(
         path, format, schema: schema, replacing: replacing, isHashed: isHashed,
@@ -64,7 +64,7 @@ extension TrainingSetOutput {
 }
 
 /// One file.
-private final class OutputFile: OutputSink {
+final class OutputFile: OutputSink {
   private let fileSystem: any FileSystem
   private let path: String
   private let temporary: String
@@ -72,7 +72,7 @@ private final class OutputFile: OutputSink {
   private let writer: FormatWriter
 
   init(
-    _ path: String, _ format: TrainingSetOutput.Format, schema: Schema, replacing: Bool,
+    _ path: String, _ format: RowFormat, schema: Schema, replacing: Bool,
     isHashed: Bool, fileSystem: any FileSystem
   ) throws {
     self.fileSystem = fileSystem
@@ -107,7 +107,7 @@ private final class OutputFile: OutputSink {
 private final class OutputStream: OutputSink {
   private let writer: FormatWriter
 
-  init(_ format: TrainingSetOutput.Format, schema: Schema, isHashed: Bool) {
+  init(_ format: RowFormat, schema: Schema, isHashed: Bool) {
     writer = FormatWriter(StandardOutput(), format, schema: schema, isHashed: isHashed)
   }
 

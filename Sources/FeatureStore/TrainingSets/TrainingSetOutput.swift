@@ -1,39 +1,11 @@
 /// Where a training set goes. Files and folders appear under their names only when they are whole and durable.
 public enum TrainingSetOutput: Hashable, Sendable {
-  public enum Format: Hashable, Sendable, CaseIterable {
-    case parquet
-    /// An Arrow IPC file (Feather V2), which can be mapped.
-    case arrowFile
-    /// Arrow IPC batches one after the other, which can be piped.
-    case arrowStream
-    case csv
-
-    /// By the name's extension: .parquet, .arrow, .feather or .ipc, .arrows, .csv.
-    public init?(path: String) {
-      let name = path.lowercased()
-      if name.hasSuffix(".parquet") {
-        self = .parquet
-      } else if [".arrow", ".feather", ".ipc"].contains(where: name.hasSuffix) {
-        self = .arrowFile
-      } else if name.hasSuffix(".arrows") {
-        self = .arrowStream
-      } else if name.hasSuffix(".csv") {
-        self = .csv
-      } else {
-        return nil
-      }
-    }
-
-    /// Whether a reader can use the beginning while the rest is being written.
-    public var isStream: Bool { self == .arrowStream || self == .csv }
-  }
-
   /// One file, in the format that its name says.
   case file(String)
   /// Parquet files in a folder.
   case folder(String, TrainingSetFolder)
   /// Standard output, in a format that streams.
-  case standardOutput(Format)
+  case standardOutput(RowFormat)
 }
 
 /// How a training set is laid out as Parquet files in a folder.

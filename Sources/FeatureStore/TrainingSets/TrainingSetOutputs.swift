@@ -40,7 +40,7 @@ final class TrainingSetOutputs {
           schema: rows.schema, replacing: request.replacesOutput, isHashed: isHashed,
           fileSystem: fileSystem))
     }
-    let ahead = try RowsAhead(rows)
+    let ahead = RowsAhead.of(rows)
     while let (batch, doneBytes) = try ahead.next() {
       progress(doneBytes, rows.totalBytes)
       guard let rule else {

@@ -1,3 +1,5 @@
+import Storage
+
 /// A delete file and the sequence number from which it applies.
 public struct DeleteFile: Hashable, Sendable {
   public var dataFile: DataFile

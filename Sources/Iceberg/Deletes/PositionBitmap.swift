@@ -1,3 +1,5 @@
+import Storage
+
 /// A set of row positions, compressed by blocks of 65,536: what a deletion vector holds.
 ///
 /// A block is an ascending array of offsets until an array would be larger than its bits. The

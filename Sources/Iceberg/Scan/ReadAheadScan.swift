@@ -1,5 +1,6 @@
 import Columnar
 import FileFormats
+import Storage
 
 /// The rows of some files of a plan, in the order of the files, decoded ahead by several threads.
 ///
@@ -32,7 +33,7 @@ final class ReadAheadScan {
   }
 
   /// nil after the last file.
-  func next() throws(IcebergError) -> Event? { try rows.next() }
+  func next() throws(IcebergError) -> Event? { try rows.nextOfTable() }
 
   /// Ends the threads, and waits for them.
   func cancel() { rows.cancel() }
@@ -52,5 +53,18 @@ private final class UnitWorker: ReadAheadWorker {
     let unit = units[item]
     let counts = try reader.read(unit) { try put(.batch($0)) }
     try put(.end(counts))
+  }
+}
+
+extension ReadAhead {
+  /// `next`, with the errors of this library.
+  func nextOfTable() throws(IcebergError) -> Worker.Event? {
+    do {
+      return try next()
+    } catch let error as IcebergError {
+      throw error
+    } catch let error as StorageError {
+      throw IcebergError(error)
+    } catch { throw IcebergError(.inputOutput, "\(error)") }
   }
 }

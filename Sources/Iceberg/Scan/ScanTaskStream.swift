@@ -1,3 +1,5 @@
+import Storage
+
 /// The files of a scan one by one, newest manifests first, while their manifests are read.
 ///
 /// Large tables' manifests are decoded by several threads. Memory: a few manifests for each thread, compressed,
@@ -72,7 +74,7 @@ public final class ScanTaskStream {
     let chunk: ManifestTasks.Chunk?
     switch chunks {
     case .none: return nil
-    case .ahead(let chunks): chunk = try chunks.next()
+    case .ahead(let chunks): chunk = try chunks.nextOfTable()
     case .here(let tasks, let count): chunk = try next(tasks, count)
     }
     guard let chunk else { return nil }

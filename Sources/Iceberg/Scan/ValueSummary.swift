@@ -1,3 +1,5 @@
+import Storage
+
 /// What is known of the values of one column in a file, a manifest or a partition. Every default
 /// means "unknown"; what is unknown is never skipped.
 struct ValueSummary {

@@ -23,8 +23,8 @@ extension Command {
           "--columns", "NAME,...", "only these; else key, event time, features, write_time, lsn"),
         CommandSyntax.flag("--without-expired", "leave out what has expired, by ttl or by itself"),
         CommandSyntax.flag("--include-unflushed", "also what the log has and the table lacks"),
-        CommandSyntax.option("--output", "FILE|-", "a .parquet, .arrow or .csv file"),
-        CommandSyntax.option("--format", "parquet|arrow|csv", "instead of what FILE's name says"),
+        CommandSyntax.option("--output", "FILE|-", "a .parquet, .arrow, .arrows or .csv file"),
+        CommandSyntax.option("--format", "parquet|arrow|arrow-stream|csv", "instead of what FILE's name says"),
         CommandSyntax.flag("--overwrite", "replace the output file"),
       ])
   ) { context in
@@ -34,9 +34,13 @@ extension Command {
     request.leavesOutExpired = arguments.has("--without-expired")
     request.includesUnflushed = arguments.has("--include-unflushed")
     request.version = arguments.value("--as-of").map { .init(parsing: $0) }
+    let formats: [String: RowFormat] = [
+      "parquet": .parquet, "arrow": .arrowFile, "arrow-stream": .arrowStream, "csv": .csv,
+    ]
     let format = try arguments.value("--format").map { name throws(UsageError) in
-      guard let format = RowFormat(rawValue: name) else {
-        throw UsageError(message: "--format takes parquet, arrow or csv, not '\(name)'")
+      guard let format = formats[name] else {
+        throw UsageError(
+          message: "--format takes parquet, arrow, arrow-stream or csv, not '\(name)'")
       }
       return format
     }
@@ -53,7 +57,7 @@ extension Command {
       }
       if path == "-" {
         return try store.writeLatest(
-          request, into: SequentialFile.standardOutput(), format: format ?? .csv, progress: show)
+          request, into: StandardOutput(), format: format ?? .csv, progress: show)
       }
       return try store.writeLatest(
         request, to: path, format: format, replacesOutput: arguments.has("--overwrite"),

@@ -1,7 +1,5 @@
-import Storage
-
 /// Works on one item after the other and hands on what comes of each; a worker is one thread's.
-protocol ReadAheadWorker: AnyObject, SendableMetatype {
+public protocol ReadAheadWorker: AnyObject, SendableMetatype {
   associatedtype Event: Sendable
 
   /// - Parameter put: waits while the reader is behind; throws when nobody wants more.
@@ -10,9 +8,10 @@ protocol ReadAheadWorker: AnyObject, SendableMetatype {
 
 /// Items that several threads work on ahead of their reader, who gets what comes of them in their order.
 ///
-/// Threads start with the first `next`. A thread takes an item at a time, at most one more than there are threads
-/// beyond the reader's. Memory: what is queued of each. `next` and `cancel` are for one thread.
-final class ReadAhead<Worker: ReadAheadWorker> {
+/// Threads start with the first `next`, and end with the last item, with `cancel`, or with this. A thread takes an
+/// item at a time, at most one more than there are threads beyond the reader's. Memory: what is queued of each.
+/// `next` and `cancel` are for one thread.
+public final class ReadAhead<Worker: ReadAheadWorker> {
   private let shared: Shared<Worker.Event>
   private let makeWorker: @Sendable () -> Worker
   private let threadCount: Int
@@ -24,7 +23,7 @@ final class ReadAhead<Worker: ReadAheadWorker> {
   /// - Parameters:
   ///   - itemCount: items are numbered from 0.
   ///   - queuedEvents: how much of an item may wait to be given out.
-  init(
+  public init(
     itemCount: Int, threadCount: Int, queuedEvents: Int,
     makeWorker: @escaping @Sendable () -> Worker
   ) {
@@ -36,14 +35,14 @@ final class ReadAhead<Worker: ReadAheadWorker> {
 
   deinit { cancel() }
 
-  /// nil after the last item.
-  func next() throws(IcebergError) -> Worker.Event? {
+  /// nil after the last item. Throws what a worker threw; then there is no more.
+  public func next() throws -> Worker.Event? {
     if !hasStarted { try start() }
     if taken.isEmpty { taken = try shared.next().reversed() }
     return taken.popLast()
   }
 
-  private func start() throws(IcebergError) {
+  private func start() throws {
     hasStarted = true
     do {
       for _ in 0..<threadCount {
@@ -54,12 +53,12 @@ final class ReadAhead<Worker: ReadAheadWorker> {
       }
     } catch {
       cancel()
-      throw IcebergError(error)
+      throw error
     }
   }
 
   /// Ends the threads, and waits for them.
-  func cancel() {
+  public func cancel() {
     shared.monitor.withLock { $0.isCancelled = true }
     shared.monitor.broadcast()
     for thread in threads { thread.join() }
@@ -72,7 +71,7 @@ private final class Shared<Event: Sendable>: Sendable {
   struct Queue {
     var events: [Event] = []
     var isComplete = false
-    var error: IcebergError?
+    var error: (any Error)?
   }
 
   struct State {
@@ -96,8 +95,8 @@ private final class Shared<Event: Sendable>: Sendable {
   }
 
   /// What is there of the current item; empty after the last one.
-  func next() throws(IcebergError) -> [Event] {
-    let found = monitor.wait { state -> Result<[Event], IcebergError>? in
+  func next() throws -> [Event] {
+    let found = monitor.wait { state -> Result<[Event], any Error>? in
       if state.isCancelled { return .success([]) }
       while state.current < itemCount {
         guard let queue = state.queues[state.current] else { return nil }
@@ -130,16 +129,12 @@ private final class Shared<Event: Sendable>: Sendable {
         return state.nextItem - 1
       }
       guard item >= 0 else { return }
-      var failure: IcebergError?
+      var failure: (any Error)?
       do {
         try worker.work(item) { event in try put(event, item) }
-      } catch let error as IcebergError {
-        failure = error
       } catch is Cancelled {
         return
-      } catch {
-        failure = IcebergError(.inputOutput, "\(error)")
-      }
+      } catch { failure = error }
       monitor.withLock { state in
         state.queues[item]?.isComplete = true
         state.queues[item]?.error = failure

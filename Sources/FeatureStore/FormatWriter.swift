@@ -10,7 +10,7 @@ final class FormatWriter {
     case csv(CSVWriter)
   }
 
-  private let format: TrainingSetOutput.Format
+  private let format: RowFormat
   private let schema: Schema
   private let rowGroupRows: Int?
   private let file: any File
@@ -22,7 +22,7 @@ final class FormatWriter {
   ///   - rowGroupRows: of Parquet: how many rows are held before they are written.
   ///   - isHashed: whether `finish` says the SHA-256 of what was written.
   init(
-    _ file: any File, _ format: TrainingSetOutput.Format, schema: Schema,
+    _ file: any File, _ format: RowFormat, schema: Schema,
     rowGroupRows: Int? = nil, isHashed: Bool = false
   ) {
     hashed = isHashed ? HashedFile(file) : nil
