@@ -80,6 +80,9 @@ public struct NewestRows: Sendable {
     let numbers = numbersColumn.values(as: Int64.self)
     let hasNumbers = batch.logSequenceNumbers != nil
     let numbersHaveNulls = numbersColumn.nullCount > 0
+    // Bound once: a binding in the loop counts references for each row.
+    let hasDeletions = batch.isDeleted != nil
+    let deletions = batch.isDeleted ?? batch.eventTimes
     let expiries = batch.expiresAt.flatMap { $0.nullCount < $0.count ? $0 : nil }
     var rows = newest.mutableSpan
     for row in ids.indices {
@@ -96,7 +99,7 @@ public struct NewestRows: Sendable {
       // Of exact duplicates the last one.
       guard eventTime > rows[id].eventTime || number >= rows[id].logSequenceNumber else { continue }
       var flags: Int64 = 0
-      if let isDeleted = batch.isDeleted, !isDeleted.isNull(row), isDeleted.boolean(at: row) {
+      if hasDeletions, !deletions.isNull(row), deletions.boolean(at: row) {
         flags = Row.deletedFlag
       } else if let expiry {
         let own = expiries.flatMap { $0.isNull(row) ? nil : $0.values(as: Int64.self)[row] }
