@@ -129,7 +129,17 @@ extension Column {
     return unsafe bytes.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
   }
 
-  /// One boolean value.
+  /// The values of a boolean column, nulls included (their content means nothing).
+  public var booleans: BooleanSpan {
+    @_lifetime(borrow self)
+    get {
+      precondition(type == .boolean, "\(type) is no boolean")
+      let bits = BooleanSpan(bytes: unsafe buffers[0].unownedBytes, offset: offset, count: count)
+      return unsafe _overrideLifetime(bits, borrowing: self)
+    }
+  }
+
+  /// One boolean value; for many there is `booleans`.
   public func boolean(at index: Int) -> Bool {
     precondition(type == .boolean, "\(type) is no boolean")
     let values = buffers[0]

@@ -83,6 +83,7 @@ public struct NewestRows: Sendable {
     // Bound once: a binding in the loop counts references for each row.
     let hasDeletions = batch.isDeleted != nil
     let deletions = batch.isDeleted ?? batch.eventTimes
+    let isDeleted = hasDeletions ? deletions.booleans : .empty
     let expiries = batch.expiresAt.flatMap { $0.nullCount < $0.count ? $0 : nil }
     var rows = newest.mutableSpan
     for row in ids.indices {
@@ -99,7 +100,7 @@ public struct NewestRows: Sendable {
       // Of exact duplicates the last one.
       guard eventTime > rows[id].eventTime || number >= rows[id].logSequenceNumber else { continue }
       var flags: Int64 = 0
-      if hasDeletions, !deletions.isNull(row), deletions.boolean(at: row) {
+      if hasDeletions, !deletions.isNull(row), isDeleted[row] {
         flags = Row.deletedFlag
       } else if let expiry {
         let own = expiries.flatMap { $0.isNull(row) ? nil : $0.values(as: Int64.self)[row] }

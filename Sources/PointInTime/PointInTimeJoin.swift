@@ -159,7 +159,9 @@ public struct PointInTimeJoin: Sendable {
     expiries: inout [Int64]
   ) -> [Int32] {
     var placed: [Int32] = []
-    let isDeletedColumn = batch.isDeleted.flatMap { $0.hasTrue ? $0 : nil }
+    let deletions = batch.isDeleted ?? batch.eventTimes
+    let hasDeletions = batch.isDeleted?.hasTrue ?? false
+    let isDeletedColumn = hasDeletions ? deletions.booleans : .empty
     let eventTimes = batch.eventTimes.values(as: Int64.self)
     let numbersColumn = batch.logSequenceNumbers ?? batch.eventTimes
     let numbers = numbersColumn.values(as: Int64.self)
@@ -180,7 +182,7 @@ public struct PointInTimeJoin: Sendable {
         let eventTime = eventTimes[row]
         guard eventTime >= slots[slot].eventTime else { continue }
         let isNullNumber = !hasNumbers || (numbersHaveNulls && numbersColumn.isNull(row))
-        let isDeleted = isDeletedColumn.map { !$0.isNull(row) && $0.boolean(at: row) } ?? false
+        let isDeleted = hasDeletions && !deletions.isNull(row) && isDeletedColumn[row]
         let candidate = Best(
           eventTime: eventTime, logSequenceNumber: isNullNumber ? Int64.min : numbers[row],
           source: origin.source,
@@ -249,10 +251,7 @@ public struct PointInTimeJoin: Sendable {
 
 extension Column {
   /// Whether any value of a boolean column is true; nulls may be taken for it.
-  fileprivate var hasTrue: Bool {
-    let values = buffers[0]
-    return Bitmap.countOnes(values.bytes, offset: offset, count: count) > 0
-  }
+  fileprivate var hasTrue: Bool { booleans.trueCount > 0 }
 
   /// A time, nil for null.
   fileprivate func time(at row: Int) -> Int64? { isNull(row) ? nil : values(as: Int64.self)[row] }

@@ -24,6 +24,7 @@ public enum StoragePath {
   /// What leads from a folder to a path at or below it; nil when the path is not there. `.` and
   /// repeated slashes do not count.
   public static func relative(_ path: String, to folder: String) -> String? {
+    if let rest = plainRest(of: path, below: folder) { return rest }
     func components(_ text: String) -> [Substring.UTF8View] {
       text.utf8.split(separator: UInt8(ascii: "/")).filter { !$0.elementsEqual(".".utf8) }
     }
@@ -33,6 +34,23 @@ public enum StoragePath {
     else { return nil }
     let rest = inner[outer.count...].map { String(Substring($0)) }
     return rest.isEmpty ? "." : rest.joined(separator: "/")
+  }
+
+  /// The same of a path that begins as the folder does and has nothing behind it that does not count; else nil.
+  private static func plainRest(of path: String, below folder: String) -> String? {
+    let (slash, dot) = (UInt8(ascii: "/"), UInt8(ascii: "."))
+    guard path.utf8.count > folder.utf8.count + 1, folder.utf8.last != slash,
+      path.utf8.starts(with: folder.utf8)
+    else { return nil }
+    let rest = path.utf8.dropFirst(folder.utf8.count)
+    guard rest.first == slash, rest.last != slash else { return nil }
+    var previous: UInt8 = 0
+    for byte in rest {
+      // Perhaps a component of one dot.
+      if previous == slash, byte == slash || byte == dot { return nil }
+      previous = byte
+    }
+    return String(Substring(rest.dropFirst()))
   }
 
   public static func join(_ directory: String, _ name: String) -> String {

@@ -17,6 +17,16 @@ import Testing
     #expect(builder.count == 0)
   }
 
+  @Test func booleansOfASlice() {
+    let bits = Buffer(copying: [0b1010_0110, 0b0000_0001] as [UInt8])
+    let column = Column(type: .boolean, count: 9, buffers: [bits]).slice(2..<9)
+    let values = column.booleans
+    #expect((0..<values.count).map { values[$0] } == [true, false, false, true, false, true, true])
+    #expect((0..<values.count).allSatisfy { values[$0] == column.boolean(at: $0) })
+    #expect(
+      values.trueCount == 4 && BooleanSpan.empty.count == 0 && BooleanSpan.empty.trueCount == 0)
+  }
+
   @Test func stringsKeepEmptyApartFromNull() {
     var builder = BytesBuilder(.string)
     builder.append("")

@@ -26,6 +26,27 @@ import Testing
     #expect(result.table.metadata.currentSnapshot?.operation == .replace)
   }
 
+  /// What other engines look for conflicts by stays where rows are gone, and where files live on.
+  @Test func replacedFilesAloneKeepNoStatistics() throws {
+    let fixture = try MaintenanceFixture()
+    let appended = try fixture.table(properties: ["commit.manifest.min-count-to-merge": "2"])
+      .appending(files: 6)
+    let table = try rewrite(appended, ["max-file-group-input-files": "5"]).table
+    let replaced = try TableInspection(table).entries().filter { $0.status == .deleted }
+    #expect(replaced.count == 5)
+    for entry in replaced {
+      let file = entry.dataFile
+      #expect(file.valueCounts.isEmpty && file.lowerBounds.isEmpty && file.columnSizes.isEmpty)
+      #expect(file.recordCount == 10 && file.fileSizeInBytes > 0 && entry.sequenceNumber != nil)
+    }
+    let files = try TableInspection(table).files()
+    #expect(files.count == 2)
+    #expect(files.allSatisfy { !$0.valueCounts.isEmpty && !$0.lowerBounds.isEmpty })
+    let all = try table.deleteRows(where: .comparison("id", .greaterOrEqual, .long(0))).table
+    let gone = try TableInspection(all).entries().filter { $0.status == .deleted }
+    #expect(!gone.isEmpty && gone.allSatisfy { !$0.dataFile.lowerBounds.isEmpty })
+  }
+
   @Test func rowsKeepTheOrderInWhichTheyCame() throws {
     let fixture = try MaintenanceFixture()
     let table = try fixture.table().appending(files: 7)

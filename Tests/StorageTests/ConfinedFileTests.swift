@@ -128,7 +128,13 @@ import Testing
   @Test func whatLeadsFromAFolderToAPath() {
     #expect(StoragePath.relative("/a/b/c", to: "/a") == "b/c")
     #expect(StoragePath.relative("/a//b/./c", to: "/a/") == "b/c")
+    #expect(StoragePath.relative("/a/./b", to: "/a") == "b")
+    #expect(StoragePath.relative("/a//b", to: "/a") == "b")
+    #expect(StoragePath.relative("/a/b/", to: "/a") == "b")
+    #expect(StoragePath.relative("/a/.b/c.d", to: "/a") == ".b/c.d")
+    #expect(StoragePath.relative("/a/b/../c", to: "/a") == "b/../c")
     #expect(StoragePath.relative("/a", to: "/a") == ".")
+    #expect(StoragePath.relative("/a/", to: "/a") == ".")
     #expect(StoragePath.relative("/a", to: "/") == "a")
     #expect(StoragePath.relative("/ab", to: "/a") == nil)
     #expect(StoragePath.relative("/", to: "/a") == nil)

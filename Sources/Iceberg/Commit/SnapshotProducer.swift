@@ -257,7 +257,10 @@ extension SnapshotProducer {
     var writer = try store.writer(
       specID: manifest.partitionSpecID, metadata: metadata, content: manifest.content)
     var reader = try store.reader(of: manifest, metadata: metadata, statistics: .all)
-    while var entry = try reader.next() {
+    // Files that were replaced keep no statistics: their rows are elsewhere, and of large rewrites these statistics
+    // would be most of the commit. Those of rows that are gone stay, for other engines look for conflicts by them.
+    let keepsStatistics = change.operation != .replace || manifest.content == .deletes
+    while var (entry, _) = try reader.next({ keepsStatistics || !files.contains($0) }) {
       guard entry.isLive else { continue }
       if files.contains(entry.dataFile) {
         entry.status = .deleted

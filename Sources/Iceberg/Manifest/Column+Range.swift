@@ -86,13 +86,19 @@ extension Column {
   }
 
   private func booleanRange(_ presence: [Bool]?) -> ColumnRange {
-    var hasFalse = false
-    var hasTrue = false
-    for index in 0..<count where presence?[index] ?? true {
-      if boolean(at: index) { hasTrue = true } else { hasFalse = true }
+    let values = booleans
+    var (present, trues) = (count, 0)
+    if let presence {
+      present = 0
+      for index in 0..<count where presence[index] {
+        present += 1
+        trues += values[index] ? 1 : 0
+      }
+    } else {
+      trues = values.trueCount
     }
-    guard hasFalse || hasTrue else { return ColumnRange() }
-    return ColumnRange(lower: .boolean(!hasFalse), upper: .boolean(hasTrue))
+    guard present > 0 else { return ColumnRange() }
+    return ColumnRange(lower: .boolean(trues == present), upper: .boolean(trues > 0))
   }
 
   /// - Parameter place: where in `bytes` a value is.

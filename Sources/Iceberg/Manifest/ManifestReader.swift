@@ -110,9 +110,11 @@ public struct ManifestReader: Sendable {
     try next { _ in true }?.entry
   }
 
-  /// The same; of an entry whose partition is not wanted, counts and bounds are passed over.
+  /// The same; of a file that is not wanted, counts and bounds are passed over.
+  ///
+  /// - Parameter wants: is asked once the partition is read, before which writers put content, path and format.
   mutating func next(
-    _ wants: ([Literal?]) -> Bool
+    _ wants: (DataFile) -> Bool
   ) throws(IcebergError) -> (entry: ManifestEntry, isWanted: Bool)? {
     do {
       while entriesLeft == 0 {
@@ -170,7 +172,7 @@ public struct ManifestReader: Sendable {
 
 extension AvroDecoder {
   fileprivate mutating func readEntry(
-    _ plan: ManifestPlan, spec: PartitionSpec, _ wants: ([Literal?]) -> Bool
+    _ plan: ManifestPlan, spec: PartitionSpec, _ wants: (DataFile) -> Bool
   ) throws(AvroError) -> (ManifestEntry, isWanted: Bool) {
     var isWanted = true
     var entry = ManifestEntry(
@@ -194,7 +196,7 @@ extension AvroDecoder {
         for step in steps {
           if !isWanted, try skipStatistics(step) { continue }
           try read(step, into: &entry.dataFile)
-          if case .partition = step { isWanted = wants(entry.dataFile.partition) }
+          if case .partition = step { isWanted = wants(entry.dataFile) }
         }
       }
     }

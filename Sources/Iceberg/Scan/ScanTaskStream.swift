@@ -193,10 +193,10 @@ struct ManifestTasks: Sendable {
       guard let filter, tasks.hasFilter else { return try reader.next { _ in true } }
       var known = known
       defer { self.known = known }
-      return try reader.next { partition in
-        if let known, known.partition == partition { return known.mayMatch }
-        let mayMatch = filter.mayMatch(partition)
-        known = (partition, mayMatch)
+      return try reader.next { file in
+        if let known, known.partition == file.partition { return known.mayMatch }
+        let mayMatch = filter.mayMatch(file.partition)
+        known = (file.partition, mayMatch)
         return mayMatch
       }
     }

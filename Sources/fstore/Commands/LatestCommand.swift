@@ -24,7 +24,8 @@ extension Command {
         CommandSyntax.flag("--without-expired", "leave out what has expired, by ttl or by itself"),
         CommandSyntax.flag("--include-unflushed", "also what the log has and the table lacks"),
         CommandSyntax.option("--output", "FILE|-", "a .parquet, .arrow, .arrows or .csv file"),
-        CommandSyntax.option("--format", "parquet|arrow|arrow-stream|csv", "instead of what FILE's name says"),
+        CommandSyntax.option(
+          "--format", "parquet|arrow|arrow-stream|csv", "instead of what FILE's name says"),
         CommandSyntax.flag("--overwrite", "replace the output file"),
       ])
   ) { context in
