@@ -51,7 +51,7 @@ def run(*arguments):
 def spark(mode, *arguments):
     """By spark-submit, whose Java process waits for Python's, so that the figures are of both."""
     return run("env", f"PATH={SPARK}:{os.environ['PATH']}", "PYSPARK_PYTHON=" + str(SPARK / "python"),
-               SPARK / "spark-submit", PEER, mode, *arguments)
+               SPARK / "spark-submit", "--driver-memory", "4g", "--conf", "spark.log.level=ERROR", PEER, mode, *arguments)
 
 
 def peer(mode, *arguments):
