@@ -1,7 +1,7 @@
 """Compaction of a table of small files, ours and peers', and a query before and after it.
 
   run.py [--files N] [--rows N] [--runs N] [--work DIRECTORY] [--json FILE] [--without-pyiceberg] [--without-spark]
-         [--own-latest COMMAND] [--expiry FILES,SNAPSHOTS]
+         [--own-latest COMMAND] [--expiry FILES,SNAPSHOTS] [--simulate FILES]
 
 The table is fstore's: Parquet files as its writer makes them, in one commit. fstore plans, rewrites and commits; Polars and DuckDB
 only copy the same files' rows into one file, with the same compression, and Arrow's own reader and writer too where the files
@@ -12,6 +12,10 @@ and DuckDB's sort of the same files into one. fstore compacts within 256 MiB.
 
 --expiry FILES,SNAPSHOTS measures something else: a table of so many files (of one byte) appended in so many snapshots and
 then compacted, of which all snapshots but the last are expired. It has no peer here.
+
+--simulate FILES estimates what compaction and vacuum of a table of so many files take that is too large to make here. Its
+metadata are made, and the first of the plans of its compaction; --files of --rows rows are compacted, and the
+history of as many is expired. What is printed is that, times what is left of the table.
 
 COMMAND is fstore's own query for the newest live row of each record: called with the table's folder, it prints how many there
 are, first. Without it only the peers' queries are compared, before and after.
@@ -180,7 +184,7 @@ def query(table, after, options):
 
 def expiry(work, files, snapshots):
     """The end of a long history: all snapshots but the last, which is of a compaction, and the files of the others."""
-    folder = work / "history"
+    folder = work.resolve() / "history"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     say(f"writing {files} files in {snapshots} snapshots")
@@ -195,6 +199,39 @@ def expiry(work, files, snapshots):
           f"{result['executing']:.2f} s; all of it {figure['cpu']:.2f} CPU-s, {figure['memory']:.0f} MiB")
     shutil.rmtree(folder)
     return result
+
+
+def simulation(table, files, options):
+    """What a table of so many files costs, from its first plan and a real table's compaction and expiry."""
+    folder = options.work.resolve() / "simulation"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    say(f"writing the metadata of {files} files")
+    plan = json.loads(run(OURS, "simulate", folder, files)[1])
+    shutil.rmtree(folder)
+    run(OURS, "restore", table.folder)
+    figure, output = run(OURS, "optimize", table.folder, MEMORY)
+    real = json.loads(output)
+    if real["files-before"] != len(table.files):
+        sys.exit(f"{real['files-before']} files were rewritten of {len(table.files)}")
+    vacuum = expiry(options.work, len(table.files), max(2, len(table.files) // 100))
+    rounds = -(-files // plan["planned-files"])
+    share = files / len(table.files)
+    steps = {
+        "planning": plan["planning"] * rounds,
+        "reading, writing and committing": (figure["wall"] - real["planning"]) * share,
+        "planning the vacuum": vacuum["planning"] * share,
+        "deleting files": vacuum["executing"] * share,
+    }
+    print(f"simulation {files} files in {plan['manifests']} manifests: the first of {rounds} plans, of {plan['planned-files']} files, "
+          f"took {plan['planning']:.2f} s, {plan['planning-cpu']:.2f} CPU-s and {plan['peak-mib']:.0f} MiB")
+    print(f"compaction of {len(table.files)} files took {figure['wall']:.2f} s, {figure['cpu']:.2f} CPU-s and {figure['memory']:.0f} MiB; "
+          f"{real['bytes-before']} bytes became {real['bytes-after']}")
+    for name, seconds in steps.items():
+        print(f"estimate {name}: {seconds / 3600:.2f} h")
+    print(f"estimate in all: {sum(steps.values()) / 3600:.2f} h; {real['bytes-before'] * share / 2**30:.1f} GiB become about "
+          f"{real['bytes-after'] * share / 2**30:.1f}")
+    return {"plan": plan, "compaction": real, "vacuum": vacuum, "hours": {name: s / 3600 for name, s in steps.items()}}
 
 
 def median(runs):
@@ -216,14 +253,20 @@ def main():
     parser.add_argument("--without-spark", action="store_true")
     parser.add_argument("--own-latest")
     parser.add_argument("--expiry", metavar="FILES,SNAPSHOTS", help="only the expiry of a long history")
+    parser.add_argument("--simulate", metavar="FILES", type=int, help="only an estimate for so many files")
     options = parser.parse_args()
     if options.expiry:
-        result = expiry(options.work.resolve(), *(int(number) for number in options.expiry.split(",")))
+        result = expiry(options.work, *(int(number) for number in options.expiry.split(",")))
         if options.json:
             options.json.write_text(json.dumps({"expiry": result}, indent=1))
         return
     table = Table(options.work.resolve(), options.files, options.rows)
     table.clean()
+    if options.simulate:
+        result = simulation(table, options.simulate, options)
+        if options.json:
+            options.json.write_text(json.dumps({"simulation": result}, indent=1))
+        return
     compacted, result, after = compaction(table, options)
     queries = query(table, after, options)
     sorted_figures = sorting(table, options)

@@ -49,9 +49,8 @@ extension FeatureStore {
     }
     return try withReserve { isLast throws(FeatureStoreError) in
       try withMaintenanceLease(groupName, job: "optimize") { table, _ in
-        let rewrite = try rewrite(table)
-        let plan = try rewrite.plan()
-        let result = try rewrite.execute(plan, progress: progress)
+        let table = try table.refresh()
+        let result = try rewrite(table).run(progress: progress)
         if let unknown = result.unknownCommit { throw unknown }
         // With the reserve what failed for want of space may succeed.
         let full = result.failures.first { $0.error.storageError?.kind == .full }
@@ -62,7 +61,7 @@ extension FeatureStore {
         {
           throw error
         }
-        return Self.report(groupName, plan, result)
+        return Self.report(groupName, table, result)
       }
     }
   }
@@ -78,9 +77,9 @@ extension FeatureStore {
   }
 
   private static func report(
-    _ groupName: String, _ plan: RewriteDataFilesPlan, _ result: RewriteDataFilesResult
+    _ groupName: String, _ table: Table, _ result: RewriteDataFilesResult
   ) -> MaintenanceReport {
-    let before = LiveFiles(plan.table)
+    let before = LiveFiles(table)
     let after = LiveFiles(result.table)
     var text =
       "\(result.rewrittenFileCount) files (\(result.rewrittenBytes) bytes) became "

@@ -11,10 +11,12 @@ extension MaintenanceBenchmark {
   private static let filesPerCompaction = 1000
 
   /// A file as a manifest describes it; what is on the disk is one byte.
-  private static func file(_ name: String, _ index: Int, _ folder: String) -> DataFile {
+  static func file(
+    _ name: String, _ index: Int, _ folder: String, bytes: Int64 = 1
+  ) -> DataFile {
     var file = DataFile(
       path: "\(folder)/\(index / filesPerFolder)/\(name)-\(index)-4d6f-8b1a-3c5e7f90a1b2.parquet",
-      specID: 0, partition: [], recordCount: 100, fileSizeInBytes: 1)
+      specID: 0, partition: [], recordCount: 100, fileSizeInBytes: bytes)
     for id in Int32(1)...15 {
       file.columnSizes[id] = 80_000 + Int64(index % 1000)
       file.valueCounts[id] = 100
@@ -112,7 +114,7 @@ extension MaintenanceBenchmark {
 }
 
 /// Writes manifests and lists of one table without committing each snapshot.
-private struct HistoryBuilder {
+struct HistoryBuilder {
   private let table: Table
   private var metadata: TableMetadata
   private let firstMilliseconds: Int64
@@ -134,14 +136,17 @@ private struct HistoryBuilder {
     try file.close()
   }
 
-  mutating func manifest(_ entries: [ManifestEntry]) throws -> ManifestFile {
+  /// - Parameter isNamed: whether the manifest says its name, as ours do; others may then have it by another one.
+  mutating func manifest(
+    _ entries: [ManifestEntry], isNamed: Bool = true
+  ) throws -> ManifestFile {
     let id = Int64(snapshotCount + 1)
     let location = "\(metadata.metadataFolder)/manifest-\(manifestCount).avro"
     manifestCount += 1
     var writer = try ManifestWriter(
       schema: metadata.currentSchema, spec: metadata.defaultPartitionSpec)
     for entry in entries { try writer.add(entry) }
-    let (bytes, summary) = try writer.finish(location: location)
+    let (bytes, summary) = try writer.finish(location: isNamed ? location : nil)
     try write(bytes, to: location)
     var manifest = summary.manifestFile(path: location, addedSnapshotID: id)
     manifest.sequenceNumber = id

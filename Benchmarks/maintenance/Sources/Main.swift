@@ -18,11 +18,13 @@ import Storage
       case "history" where arguments.count == 4:
         try history(arguments[1], files: number(arguments[2]), snapshots: number(arguments[3]))
       case "vacuum" where arguments.count == 2: try vacuum(arguments[1])
+      case "simulate" where arguments.count == 3:
+        try simulate(arguments[1], files: number(arguments[2]))
       default:
         throw Failure(
           message: "usage: maintenance-benchmark prepare DIRECTORY FILES ROWS | optimize DIRECTORY "
             + "[NAME=VALUE...] | restore DIRECTORY | history DIRECTORY FILES SNAPSHOTS | vacuum "
-            + "DIRECTORY")
+            + "DIRECTORY | simulate DIRECTORY FILES")
       }
     }
   }
@@ -143,7 +145,7 @@ import Storage
       table, options: RewriteDataFilesOptions(options, tableProperties: table.properties))
     let plan = try rewrite.plan()
     let planned = seconds()
-    let result = try rewrite.execute(plan)
+    let result = plan.files.isCut ? try rewrite.run() : try rewrite.execute(plan)
     let end = seconds()
     let used = usage()
     let added = try result.table.newScan().planFiles().tasks.map { #""\#($0.dataFile.path)""# }

@@ -218,11 +218,14 @@ extension SnapshotProducer {
     let files = RemovedFiles(
       paths: Set(change.removed.map(\.path)),
       deleteKeys: Set(change.removedDeletes.map(\.commitKey)))
+    // A rewrite of some files of a large table would else read all manifests. They come newest first, as they are
+    // planned, and a file is in one of them.
+    var dataLeft = change.operation == .replace ? change.removed.count : .max
     var kept: [ManifestFile] = []
     for manifest in existing {
       guard manifest.hasAddedFiles || manifest.hasExistingFiles else { continue }
       guard partitions.mayBe(in: manifest),
-        manifest.content == .deletes || !change.removed.isEmpty
+        manifest.content == .deletes || (!change.removed.isEmpty && dataLeft > 0)
       else {
         kept.append(manifest)
         continue
@@ -231,6 +234,7 @@ extension SnapshotProducer {
       kept.append(result.manifest ?? manifest)
       for file in result.removed {
         missing.remove(file.commitKey)
+        if file.content == .data { dataLeft -= 1 }
         summary.remove(file)
       }
     }

@@ -1,6 +1,36 @@
 import Storage
 
 extension RewriteDataFiles {
+  /// Plans and rewrites, one plan after the other, until there is nothing left that is worth it: of a table of any
+  /// number of files in the memory of one plan. Files of a group that failed are left out of the plans that follow.
+  ///
+  /// Otherwise as `execute`, each plan with its own commits.
+  public func run(
+    progress: MaintenanceProgress.Report? = nil
+  ) throws(IcebergError) -> RewriteDataFilesResult {
+    var job = self
+    job.options.removesDanglingDeletes = false
+    var plan = try job.plan()
+    var result = RewriteDataFilesResult(table: plan.table)
+    result = try job.execute(plan, progress: progress.map { result.progress($0, in: plan) })
+    var last = result
+    var failedPaths: Set<String> = []
+    while plan.files.isCut, !isStopped(), last.unknownCommit == nil, !last.isHopeless {
+      for group in last.failures.map(\.group) { failedPaths.formUnion(group.files.map(\.path)) }
+      if let limit = job.options.maxFilesToRewrite {
+        guard limit > Int64(plan.files.fileCount) else { break }
+        job.options.maxFilesToRewrite = limit - Int64(plan.files.fileCount)
+      }
+      plan = try job.plan(filesPerGroup: .max) { !failedPaths.contains($0) }
+      last = try job.execute(plan, progress: progress.map { result.progress($0, in: plan) })
+      result.add(last)
+    }
+    if options.removesDanglingDeletes, result.unknownCommit == nil, !isStopped() {
+      removeDanglingDeletes(&result)
+    }
+    return result
+  }
+
   /// Does what the plan says, several groups at a time (`max-concurrent-file-group-rewrites`, as many as there are
   /// processors at most).
   ///
@@ -182,7 +212,9 @@ extension RewriteDataFiles {
     // In halves: what somebody changes again and again then holds up less and less.
     let half = max(options.minInputFiles, Int64(work.group.files.count + 1) / 2)
     let fresh: RewriteDataFilesPlan
-    do throws(IcebergError) { fresh = try plan(only: paths, filesPerGroup: half) } catch {
+    do throws(IcebergError) {
+      fresh = try plan(filesPerGroup: half) { paths.contains($0) }
+    } catch {
       return false
     }
     result.replannedGroupCount += 1
@@ -232,5 +264,26 @@ extension RewriteDataFiles {
       options.maximumWaitMilliseconds = options.maximumWaitMilliseconds ?? 1000
     }
     return options
+  }
+}
+
+extension RewriteDataFilesResult {
+  /// Reports on a plan together with what those before it have done.
+  fileprivate func progress(
+    _ report: @escaping MaintenanceProgress.Report, in plan: RewriteDataFilesPlan
+  ) -> MaintenanceProgress.Report {
+    let doneFiles = rewrittenFileCount + failedFileCount
+    let doneBytes = failures.reduce(rewrittenBytes) { $0.addingSaturated($1.group.sizeBytes) }
+    let summary = plan.files.isCut ? plan.startingSnapshot?.summary : nil
+    // What is behind the plan may all be worth a rewrite.
+    let files = summary?["total-data-files"].flatMap { Int($0) } ?? plan.files.fileCount
+    let bytes = summary?["total-files-size"].flatMap { Int64($0) } ?? plan.files.sizeBytes
+    return { progress in
+      report(
+        MaintenanceProgress(
+          filesDone: doneFiles + progress.filesDone, filesTotal: doneFiles + files,
+          bytesDone: doneBytes.addingSaturated(progress.bytesDone),
+          bytesTotal: doneBytes.addingSaturated(bytes)))
+    }
   }
 }

@@ -26,6 +26,12 @@ public struct RewriteDataFiles: Sendable {
   /// As many as there are processors, four at most: more only wait for the one that encodes.
   public static let defaultThreadCount = min(4, Processors.count)
 
+  /// How many files a plan holds, about a kilobyte each. Of a table with more, a plan ends with the first so many
+  /// files in the order of the scan of which at least half are in its groups, and says that more runs are needed;
+  /// `run` makes one plan after the other.
+  public var plannedFileLimit = RewriteDataFiles.defaultPlannedFileLimit
+  public static let defaultPlannedFileLimit = 100_000
+
   /// Asked between batches; once true, what is finished is committed, and the rest is left and reported.
   public var isStopped: @Sendable () -> Bool = { false }
 
@@ -38,13 +44,15 @@ public struct RewriteDataFiles: Sendable {
   }
 
   /// Chooses files of the table as it is now, which the catalog says, not the caller's handle.
+  ///
+  /// Memory: that of the plan, which `plannedFileLimit` bounds.
   public func plan() throws(IcebergError) -> RewriteDataFilesPlan {
-    try plan(only: nil, filesPerGroup: .max)
+    try plan(filesPerGroup: .max) { _ in true }
   }
 
   /// The same for some files of the table, in groups of at most so many files.
   func plan(
-    only paths: Set<String>?, filesPerGroup: Int64
+    filesPerGroup: Int64, where isWanted: (String) -> Bool
   ) throws(IcebergError) -> RewriteDataFilesPlan {
     let head = try table.refresh()
     guard head.metadata.formatVersion >= 2 || head.metadata.currentSnapshot == nil else {
@@ -55,14 +63,29 @@ public struct RewriteDataFiles: Sendable {
     _ = try RowOrder(options, head)
     var scan = head.newScan()
     scan.filter = filter
-    let planned = try scan.planFiles()
+    let stream = try scan.tasks()
     var options = options
     options.maxFileGroupInputFiles = min(options.maxFileGroupInputFiles, filesPerGroup)
     let planner = try BinPackPlanner(options)
     var deletedPaths = DeletedPaths(head.io)
     var tasks: [String: FileScanTask] = [:]
     var candidates: [RewriteCandidate] = []
-    for task in planned.tasks where paths?.contains(task.dataFile.path) ?? true {
+    let outputSpecID = try options.outputSpec(head.metadata).specID
+    // Without partial progress there is one commit, or nothing has changed.
+    var limit = options.isPartialProgressEnabled ? max(1, plannedFileLimit) : .max
+    var files: RewriteFilePlan?
+    while let task = try stream.next() {
+      guard isWanted(task.dataFile.path) else { continue }
+      if candidates.count >= limit {
+        var cut = planner.plan(candidates, outputSpecID: outputSpecID)
+        cut.isCut = true
+        // Else files that are to stay would be all that is ever looked at.
+        if cut.fileCount >= candidates.count / 2 {
+          files = cut
+          break
+        }
+        limit = 2 * candidates.count
+      }
       // The same path twice would be a damaged table; rewriting it would hide that.
       guard tasks.updateValue(task, forKey: task.dataFile.path) == nil else {
         throw IcebergError(
@@ -77,11 +100,10 @@ public struct RewriteDataFiles: Sendable {
       }
       candidates.append(candidate)
     }
-    let files = planner.plan(
-      candidates, outputSpecID: try options.outputSpec(head.metadata).specID)
-    try addStatistics(to: &tasks, of: files, scan)
+    let chosen = files ?? planner.plan(candidates, outputSpecID: outputSpecID)
+    try addStatistics(to: &tasks, of: chosen, scan)
     return RewriteDataFilesPlan(
-      table: head, startingSnapshot: planned.snapshot, files: files, tasks: tasks)
+      table: head, startingSnapshot: stream.snapshot, files: chosen, tasks: tasks)
   }
 }
 
@@ -119,6 +141,8 @@ public struct RewriteDataFilesResult: Sendable {
 
   /// The table after the last commit.
   public var table: Table
+  /// How many plans were made, one after the other.
+  public var planCount = 1
   public var rewrittenFileCount = 0
   public var rewrittenBytes: Int64 = 0
   /// Of the rewritten files those whose row groups were copied, without decoding them.
@@ -145,6 +169,31 @@ public struct RewriteDataFilesResult: Sendable {
 
   public init(table: Table) { self.table = table }
 
+  /// Takes in what was done after this by another plan of the same job.
+  mutating func add(_ other: RewriteDataFilesResult) {
+    table = other.table
+    planCount += other.planCount
+    rewrittenFileCount += other.rewrittenFileCount
+    rewrittenBytes = rewrittenBytes.addingSaturated(other.rewrittenBytes)
+    copiedFileCount += other.copiedFileCount
+    copiedBytes = copiedBytes.addingSaturated(other.copiedBytes)
+    addedFileCount += other.addedFileCount
+    addedBytes = addedBytes.addingSaturated(other.addedBytes)
+    rowCount = rowCount.addingSaturated(other.rowCount)
+    removedRowCount = removedRowCount.addingSaturated(other.removedRowCount)
+    commitCount += other.commitCount
+    replannedGroupCount += other.replannedGroupCount
+    failures += other.failures
+    unknownCommit = unknownCommit ?? other.unknownCommit
+  }
+
+  /// Whether more plans would fare no better: the disk is full or not writable, or too many commits failed.
+  var isHopeless: Bool {
+    failures.contains {
+      $0.error.kind == .cancelled || [.full, .readOnly].contains($0.error.storageError?.kind)
+    }
+  }
+
   public var json: JSONValue {
     [
       "rewritten-files": .integer(Int64(rewrittenFileCount)),
@@ -152,7 +201,7 @@ public struct RewriteDataFilesResult: Sendable {
       "copied-files": .integer(Int64(copiedFileCount)), "copied-bytes": .integer(copiedBytes),
       "added-files": .integer(Int64(addedFileCount)), "added-bytes": .integer(addedBytes),
       "rows": .integer(rowCount), "removed-rows": .integer(removedRowCount),
-      "commits": .integer(Int64(commitCount)),
+      "plans": .integer(Int64(planCount)), "commits": .integer(Int64(commitCount)),
       "replanned-groups": .integer(Int64(replannedGroupCount)),
       "failed-files": .integer(Int64(failedFileCount)),
       "failures": .array(failures.map { .string($0.error.description) }),

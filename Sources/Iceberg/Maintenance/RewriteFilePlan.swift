@@ -60,6 +60,8 @@ public struct RewriteFilePlan: Hashable, Sendable {
 
   public var groups: [RewriteFileGroup]
   public var skipped: [Skipped]
+  /// Whether there are files behind the last candidate, which were not looked at.
+  public var isCut = false
   public var candidateCount: Int
   public var candidateBytes: Int64
 
@@ -68,7 +70,7 @@ public struct RewriteFilePlan: Hashable, Sendable {
   public var isEmpty: Bool { groups.isEmpty }
 
   /// Whether another run would find more to do.
-  public var moreRunsNeeded: Bool { skipped.contains { $0.reason == .overLimit } }
+  public var moreRunsNeeded: Bool { isCut || skipped.contains { $0.reason == .overLimit } }
 
   /// The plan for a dry run: counts, groups with their files, and skipped files counted by reason.
   public var json: JSONValue {
@@ -109,7 +111,7 @@ extension RewriteFilePlan: CustomStringConvertible {
   public var description: String {
     let outputs = groups.reduce(Int64(0)) { $0.addingSaturated($1.expectedOutputFiles) }
     var text =
-      "\(candidateCount) candidate files (\(candidateBytes) bytes); "
+      "\(isCut ? "the first " : "")\(candidateCount) candidate files (\(candidateBytes) bytes); "
       + "\(fileCount) to rewrite in \(groups.count) groups into about \(outputs) files"
     for reason in SkipReason.allCases {
       let count = skipped.count { $0.reason == reason }

@@ -75,7 +75,9 @@ public struct TableHealth: Hashable, Sendable {
       try add(table.newScan().planFiles().tasks, chosen)
       return
     }
-    let plan = try RewriteDataFiles(table, options: chosen).plan()
+    var rewrite = try RewriteDataFiles(table, options: chosen)
+    rewrite.plannedFileLimit = .max
+    let plan = try rewrite.plan()
     try add(Array(plan.tasks.values), chosen)
     rewrittenFileCount = plan.files.fileCount
     rewrittenBytes = plan.files.sizeBytes
