@@ -44,6 +44,14 @@ import Testing
     #expect(try job.run().commitCount == 0)
   }
 
+  /// The least that a plan can be asked to hold.
+  @Test func plansOfOneFileComeToAnEnd() throws {
+    let fixture = try MaintenanceFixture()
+    let table = try fixture.table().appending(files: 7)
+    let result = try job(table, plannedFiles: 1).run()
+    #expect(try result.table.dataFiles().count < 5)
+  }
+
   @Test func filesThatStayDoNotHideThoseBehindThem() throws {
     let fixture = try MaintenanceFixture()
     var table = try fixture.table().appending(files: 10)
@@ -60,7 +68,15 @@ import Testing
   @Test func aGroupThatFailedIsLeftOutOfThePlansThatFollow() throws {
     let fixture = try MaintenanceFixture()
     let table = try fixture.table().appending(files: 20)
-    let job = try job(table, plannedFiles: 6)
+    var job = try job(table, plannedFiles: 6)
+    // Else it would go on for ever.
+    let asked = Lock(0)
+    job.isStopped = {
+      asked.withLock {
+        $0 += 1
+        return $0 > 500
+      }
+    }
     let missing = try job.plan().files.groups[0].files[0].path
     try table.io.delete(missing)
     let result = try job.run()

@@ -15,7 +15,9 @@ extension RewriteDataFiles {
     result = try job.execute(plan, progress: progress.map { result.progress($0, in: plan) })
     var last = result
     var failedPaths: Set<String> = []
-    while plan.files.isCut, !isStopped(), last.unknownCommit == nil, !last.isHopeless {
+    while plan.files.isCut, !plan.files.groups.isEmpty, !isStopped(), last.unknownCommit == nil,
+      !last.isHopeless
+    {
       for group in last.failures.map(\.group) { failedPaths.formUnion(group.files.map(\.path)) }
       if let limit = job.options.maxFilesToRewrite {
         guard limit > Int64(plan.files.fileCount) else { break }

@@ -80,7 +80,7 @@ public struct RewriteDataFiles: Sendable {
         var cut = planner.plan(candidates, outputSpecID: outputSpecID)
         cut.isCut = true
         // Else files that are to stay would be all that is ever looked at.
-        if cut.fileCount >= candidates.count / 2 {
+        if 2 * cut.fileCount >= candidates.count {
           files = cut
           break
         }
