@@ -49,7 +49,6 @@ extension FeatureStore {
     }
     return try withReserve { isLast throws(FeatureStoreError) in
       try withMaintenanceLease(groupName, job: "optimize") { table, _ in
-        let table = try table.refresh()
         let result = try rewrite(table).run(progress: progress)
         if let unknown = result.unknownCommit { throw unknown }
         // With the reserve what failed for want of space may succeed.
@@ -57,7 +56,7 @@ extension FeatureStore {
         if let full, !isLast { throw full.error }
         // Nothing was done, and the status is that of the disk.
         if result.commitCount == 0, let error = result.failures.first?.error,
-          [.full, .readOnly].contains(error.storageError?.kind)
+          error.saysDiskIsUnusable
         {
           throw error
         }

@@ -77,19 +77,29 @@ extension ScanUnitReader {
     var rest = rows
     var first = Int(firstRow)
     try read(unit) { batch in
-      let end = first + batch.rowCount
-      var indices: [Int] = []
-      while let row = rest.first, Int(row) < end {
-        indices.append(Int(row) - first)
-        rest.removeFirst()
-      }
-      first = end
-      guard !indices.isEmpty else { return }
-      try body(indices.count == batch.rowCount ? batch : try batch.take(indices))
+      if let taken = try batch.taking(&rest, from: first) { try body(taken) }
+      first += batch.rowCount
     }
     guard rest.isEmpty else {
       throw FeatureStoreError(
         .corrupt, "'\(unit.tasks[0].dataFile.path)' has fewer rows than a moment ago")
     }
+  }
+}
+
+extension RecordBatch {
+  /// Those of its rows that are next among ascending numbers, which are taken out of these; nil when there are none.
+  ///
+  /// - Parameter firstRow: the number of the batch's first row.
+  func taking<Number: FixedWidthInteger>(
+    _ rows: inout ArraySlice<Number>, from firstRow: Int
+  ) throws(ColumnSizeError) -> RecordBatch? {
+    var indices: [Int] = []
+    while let row = rows.first, Int(row) < firstRow + rowCount {
+      indices.append(Int(row) - firstRow)
+      rows.removeFirst()
+    }
+    guard !indices.isEmpty else { return nil }
+    return indices.count == rowCount ? self : try take(indices)
   }
 }

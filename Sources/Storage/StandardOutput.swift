@@ -18,9 +18,13 @@ public final class StandardOutput: File {
         var done = 0
         while done < bytes.count {
           let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[done...])
-          done += try retryingInterrupts("write", path) {
+          let count = try retryingInterrupts("write", path) {
             unsafe Glibc.write(STDOUT_FILENO, rest.baseAddress, rest.count)
           }
+          guard count > 0 else {
+            throw StorageError(errorNumber: EIO, operation: "write", path: path)
+          }
+          done += count
         }
         position += Int64(bytes.count)
         return nil

@@ -19,8 +19,8 @@ extension FeatureStore {
   /// (event time, LSN), unless that is a tombstone.
   ///
   /// Keys, times and tombstones are read first, all other columns only where there are such records, and given
-  /// out batch by batch; who wins is found when this returns. All processors read. Memory: about 60 bytes a key and its own bytes, and
-  /// some batches. The snapshot stays meanwhile, whatever is vacuumed. Thread-safe; the result is one
+  /// out batch by batch; who wins is found when this returns. All processors read. Memory: about 60 bytes a key and
+  /// its own bytes, and some batches. The snapshot stays meanwhile, whatever is vacuumed. Thread-safe; the result is one
   /// thread's.
   ///
   /// Throws `.notFound` for an unknown group, column or version. A table that is younger than a time has no rows.

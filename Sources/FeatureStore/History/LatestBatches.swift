@@ -42,7 +42,7 @@ public final class LatestBatches {
   /// What the log has beyond the table, and which of its rows won, ascending.
   private var tail: ArraySlice<RecordBatch>
   private var tailWinners: ArraySlice<Int64>
-  private var firstTailRow: Int64
+  private var firstTailRow: Int
   private let group: FeatureGroup
   private let columnNames: [String]
   /// Keeps the snapshot from expiry.
@@ -108,7 +108,7 @@ public final class LatestBatches {
       rest = rest.dropFirst(own.count)
       start = end
     }
-    (tailWinners, firstTailRow) = (rest, start)
+    (tailWinners, firstTailRow) = (rest, Int(start))
     files = UnitRows.of(reading, items)
   }
 
@@ -123,22 +123,12 @@ public final class LatestBatches {
           try Self.column(name, of: batch, field, group)
         }
         let narrow = RecordBatch(schema: schema, columns: columns, rowCount: batch.rowCount)
-        if let rows = try takeWinners(of: narrow) { return rows }
+        let rows = try narrow.taking(&tailWinners, from: firstTailRow)
+        firstTailRow += batch.rowCount
+        if let rows { return rows }
       }
       return nil
     } catch { throw FeatureStoreError(error) }
-  }
-
-  private func takeWinners(of batch: RecordBatch) throws -> RecordBatch? {
-    let end = firstTailRow + Int64(batch.rowCount)
-    defer { firstTailRow = end }
-    var indices: [Int] = []
-    while let row = tailWinners.first, row < end {
-      indices.append(Int(row - firstTailRow))
-      tailWinners.removeFirst()
-    }
-    guard !indices.isEmpty else { return nil }
-    return indices.count == batch.rowCount ? batch : try batch.take(indices)
   }
 
   // MARK: What is read

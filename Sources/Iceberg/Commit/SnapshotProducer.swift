@@ -233,8 +233,7 @@ extension SnapshotProducer {
       let result = try filter(manifest, files, metadata)
       kept.append(result.manifest ?? manifest)
       for file in result.removed {
-        missing.remove(file.commitKey)
-        if file.content == .data { dataLeft -= 1 }
+        if missing.remove(file.commitKey) != nil, file.content == .data { dataLeft -= 1 }
         summary.remove(file)
       }
     }
@@ -264,9 +263,10 @@ extension SnapshotProducer {
     // Files that were replaced keep no statistics: their rows are elsewhere, and of large rewrites these statistics
     // would be most of the commit. Those of rows that are gone stay, for other engines look for conflicts by them.
     let keepsStatistics = change.operation != .replace || manifest.content == .deletes
-    while var (entry, _) = try reader.next({ keepsStatistics || !files.contains($0) }) {
-      guard entry.isLive else { continue }
-      if files.contains(entry.dataFile) {
+    while let (read, isWanted) = try reader.next({ keepsStatistics || !files.contains($0) }) {
+      guard read.isLive else { continue }
+      var entry = read
+      if !isWanted || files.contains(entry.dataFile) {
         entry.status = .deleted
         entry.snapshotID = snapshotID
         removed.append(entry.dataFile.withoutStatistics)

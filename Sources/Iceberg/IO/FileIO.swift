@@ -235,4 +235,9 @@ extension IcebergError {
       }
     self.init(kind, error.description, storageError: error)
   }
+
+  /// Whether the disk is full or not writable, so that writing anything else would fail, too.
+  package var saysDiskIsUnusable: Bool {
+    storageError?.kind == .full || storageError?.kind == .readOnly
+  }
 }

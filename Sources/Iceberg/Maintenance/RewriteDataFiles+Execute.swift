@@ -90,7 +90,7 @@ extension RewriteDataFiles {
           }
           result.failures.append(.init(group: one.group, error: error))
           // On a disk that is full or not writable the others would fail, too.
-          if error.storageError?.kind == .full || error.storageError?.kind == .readOnly {
+          if error.saysDiskIsUnusable {
             queue.stop()
             notTakenError = error
           }

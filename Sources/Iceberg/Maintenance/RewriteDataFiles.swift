@@ -29,8 +29,7 @@ public struct RewriteDataFiles: Sendable {
   /// How many files a plan holds, about a kilobyte each. Of a table with more, a plan ends with the first so many
   /// files in the order of the scan of which at least half are in its groups, and says that more runs are needed;
   /// `run` makes one plan after the other.
-  public var plannedFileLimit = RewriteDataFiles.defaultPlannedFileLimit
-  public static let defaultPlannedFileLimit = 100_000
+  public var plannedFileLimit = 100_000
 
   /// Asked between batches; once true, what is finished is committed, and the rest is left and reported.
   public var isStopped: @Sendable () -> Bool = { false }
@@ -189,9 +188,7 @@ public struct RewriteDataFilesResult: Sendable {
 
   /// Whether more plans would fare no better: the disk is full or not writable, or too many commits failed.
   var isHopeless: Bool {
-    failures.contains {
-      $0.error.kind == .cancelled || [.full, .readOnly].contains($0.error.storageError?.kind)
-    }
+    failures.contains { $0.error.kind == .cancelled || $0.error.saysDiskIsUnusable }
   }
 
   public var json: JSONValue {

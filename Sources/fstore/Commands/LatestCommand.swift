@@ -35,11 +35,8 @@ extension Command {
     request.leavesOutExpired = arguments.has("--without-expired")
     request.includesUnflushed = arguments.has("--include-unflushed")
     request.version = arguments.value("--as-of").map { .init(parsing: $0) }
-    let formats: [String: RowFormat] = [
-      "parquet": .parquet, "arrow": .arrowFile, "arrow-stream": .arrowStream, "csv": .csv,
-    ]
     let format = try arguments.value("--format").map { name throws(UsageError) in
-      guard let format = formats[name] else {
+      guard let format = RowFormat(optionValue: name) else {
         throw UsageError(
           message: "--format takes parquet, arrow, arrow-stream or csv, not '\(name)'")
       }
@@ -81,5 +78,18 @@ extension Command {
       "bytes": .integer(report.sizeBytes),
     ]) { "\(text), in \(path) (\(bytesText(report.sizeBytes)))" }
     return .success
+  }
+}
+
+extension RowFormat {
+  /// By the name that `--format` has for it.
+  init?(optionValue name: String) {
+    switch name {
+    case "parquet": self = .parquet
+    case "arrow": self = .arrowFile
+    case "arrow-stream": self = .arrowStream
+    case "csv": self = .csv
+    default: return nil
+    }
   }
 }

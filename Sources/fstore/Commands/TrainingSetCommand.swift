@@ -235,12 +235,10 @@ extension Command {
     guard columns.isEmpty, rows == nil else {
       throw UsageError(message: "standard output is no folder")
     }
-    switch format {
-    case "arrow-stream": return .standardOutput(.arrowStream)
-    case "csv": return .standardOutput(.csv)
-    default:
+    guard let format = format.flatMap(RowFormat.init(optionValue:)), format.isStream else {
       throw UsageError(message: "--output - needs --format arrow-stream or --format csv")
     }
+    return .standardOutput(format)
   }
 
   private static func split(_ arguments: Arguments) throws -> TrainingSetSplit? {
