@@ -184,6 +184,25 @@ import Testing
     #expect(try table.sortedRows() == before)
   }
 
+  @Test func s24DeletesThatWereRewrittenDuringTheRewriteStillMakeItFail() throws {
+    let fixture = try MaintenanceFixture()
+    let table = try fixture.table(properties: ["write.delete.mode": "merge-on-read"])
+      .appending(files: 6)
+    let job = try RewriteDataFiles(table)
+    let plan = try job.plan()
+    for id in Int64(3)..<9 {
+      _ = try table.deleteRows(where: .comparison("id", .equal, .long(id)))
+    }
+    let before = try table.refresh().sortedRows()
+    // Now it is a replacement that the delete file comes from, as a job of another engine may commit it.
+    let deletes = RewritePositionDeleteFiles(
+      table, options: try .init(["min-input-files": "2"], tableProperties: [:]))
+    #expect(try deletes.execute(deletes.plan()).addedCount == 1)
+    let result = try job.execute(plan)
+    #expect(result.replannedGroupCount == 1 && result.removedRowCount == 6)
+    #expect(try table.refresh().sortedRows() == before)
+  }
+
   @Test func s25NewFilesKeepTheStartingSequenceNumber() throws {
     let fixture = try MaintenanceFixture()
     let table = try fixture.table().appending(files: 6)

@@ -7,7 +7,8 @@ extension TableHistory {
     let table = try catalog.loadTable(main)
     switch actor.kind {
     case .writer: try write(actor, table)
-    case .compactor: try compact(actor, table)
+    case .compactor:
+      if generator.oneIn(3) { try rewriteDeletes(actor, table) } else { try compact(actor, table) }
     case .expirer: try expire(actor, table)
     case .orphanRemover: try removeOrphans(actor, table)
     case .tagger: try tag(table)
@@ -276,6 +277,34 @@ extension TableHistory {
           Operation("compact \(tasks.count) files", startedAt: actor.startedAt, [main: { $0 }])
         ) {
           try cleaningUp(table, added) { _ = try commit.commit() }
+        }
+      }
+    }
+  }
+
+  /// One file for all that position delete files say of a data file. A deletion vector is alone already.
+  private func rewriteDeletes(_ actor: Actor, _ table: Table) throws {
+    guard table.metadata.formatVersion < 3 else { return try compact(actor, table) }
+    let plan = try table.newScan().planFiles()
+    let tasks = plan.tasks.filter { task in
+      task.deletes.contains { $0.dataFile.content == .positionDeletes }
+    }
+    guard let start = plan.snapshot, !tasks.isEmpty else { return try compact(actor, table) }
+    let task = tasks[generator.below(tasks.count)]
+    let deletes = task.deletes.map(\.dataFile).filter { $0.content == .positionDeletes }
+    actor.rest = { [self] in
+      let positions = try FakeFile.deletedPositions(deletes, disk)
+      guard case .int(let partition)? = task.dataFile.partition[0] else { return }
+      let added = try newDeletes(
+        table, positions.sorted(), of: task.dataFile, partition: partition)
+      actor.rest = { [self] in
+        var commit = table.newCommit()
+        quick(&commit)
+        commit.replaceDeletes(deletes, with: [added], startingSnapshotID: start.snapshotID)
+        try perform(
+          Operation("rewrite deletes", startedAt: actor.startedAt, [main: { $0 }])
+        ) {
+          try cleaningUp(table, [added]) { _ = try commit.commit() }
         }
       }
     }

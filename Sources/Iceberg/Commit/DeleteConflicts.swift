@@ -14,11 +14,7 @@ struct DeleteConflicts {
     // Deletes in a file that goes as a whole have nothing left to say.
     let rewritten = change.removed.filter { !change.removedAsWhole.contains($0.path) }
     guard let start = change.startingSnapshotID, let head, !rewritten.isEmpty else { return }
-    let window = try snapshots(from: head, backTo: start)
-    var changed: Set<Int64> = []
-    for snapshot in window where snapshot.operation != .append && snapshot.operation != .replace {
-      changed.insert(snapshot.snapshotID)
-    }
+    let changed = Self.mayHaveDeletes(try snapshots(from: head, backTo: start))
     guard !changed.isEmpty else { return }
     let startNumber = metadata.snapshot(id: start)?.sequenceNumber ?? 0
     let files = RewrittenFiles(rewritten, metadata)
@@ -41,6 +37,17 @@ struct DeleteConflicts {
     }
   }
 
+  /// The snapshots that may have brought deletes newer than the start. Delete files that a replacement rewrote say what
+  /// those before them said: only behind a change of rows may that be something new.
+  private static func mayHaveDeletes(_ window: [Snapshot]) -> Set<Int64> {
+    var found: Set<Int64> = []
+    for snapshot in window.reversed() where snapshot.operation != .append {
+      if snapshot.operation != .replace || !found.isEmpty { found.insert(snapshot.snapshotID) }
+    }
+    return found
+  }
+
+  /// Newest first.
   private func snapshots(
     from head: Snapshot, backTo start: Int64
   ) throws(IcebergError) -> [Snapshot] {
@@ -54,7 +61,6 @@ struct DeleteConflicts {
       "cannot determine the history between snapshot \(start) and"
         + " \(head.snapshotID): the former is no ancestor, or was expired")
   }
-
 }
 
 /// Files that are to be replaced, found by what a delete file may apply to.

@@ -125,6 +125,20 @@ extension TableCommit {
     self.change = change
   }
 
+  /// Puts delete files in the place of others that say the same of the data files that are left.
+  ///
+  /// - Parameter startingSnapshotID: the snapshot in which they were read.
+  package mutating func replaceDeletes(
+    _ removed: [DataFile], with added: [DataFile], startingSnapshotID: Int64
+  ) {
+    var replacement = FileChange(operation: .replace, added: added)
+    replacement.removedDeletes = removed
+    replacement.rewritesDeletes = true
+    // Nobody else may have deleted rows of the same files by vectors: those would be two for one file.
+    replacement.rules = ConflictRules(startingSnapshotID: startingSnapshotID, isolation: .snapshot)
+    change = replacement
+  }
+
   /// Puts manifests in the place of others that list the same live files. They must be durable but for their names,
   /// and lie in the table's metadata folder.
   public mutating func replaceManifests(_ removed: [ManifestFile], with added: [ManifestFile]) {

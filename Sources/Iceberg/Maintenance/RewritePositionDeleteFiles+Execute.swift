@@ -74,15 +74,10 @@ extension RewritePositionDeleteFiles {
   private func commit(
     _ written: Written, _ head: Table, _ start: Int64
   ) throws(IcebergError) -> Table {
-    var change = FileChange(operation: .replace, added: written.added)
-    change.removedDeletes = written.removed
-    change.rewritesDeletes = true
-    // Nobody else may have deleted rows of the same files by vectors: those would be two for one file.
-    change.rules = ConflictRules(startingSnapshotID: start, isolation: .snapshot)
     var commit = head.newCommit()
     commit.options = commitOptions
     commit.summaryProperties = summaryProperties
-    commit.change = change
+    commit.replaceDeletes(written.removed, with: written.added, startingSnapshotID: start)
     return try commit.commit().table
   }
 
