@@ -27,6 +27,9 @@ public struct AvroFileReader: Sendable {
 
   private static let syncSize = 16
 
+  /// The header's key of the writer's schema, as JSON.
+  public static let schemaKey = "avro.schema"
+
   /// Reads the header.
   public init(_ bytes: [UInt8], limits: Limits = Limits()) throws(AvroError) {
     guard bytes.starts(with: [0x4F, 0x62, 0x6A, 1]) else {
@@ -39,7 +42,7 @@ public struct AvroFileReader: Sendable {
     guard decoder.remaining >= AvroFileReader.syncSize else {
       throw AvroError("the header has no sync marker", byteOffset: start)
     }
-    guard let schemaText = metadata["avro.schema"] else {
+    guard let schemaText = metadata[AvroFileReader.schemaKey] else {
       throw AvroError("the header has no schema")
     }
     let codecName = metadata["avro.codec"].map { String(decoding: $0, as: UTF8.self) } ?? "null"

@@ -230,7 +230,7 @@ extension RewriteDataFiles {
     _ written: [Written], _ result: inout RewriteDataFilesResult
   ) throws(IcebergError) {
     guard let plan = written.first?.work.plan, let start = plan.startingSnapshot else { return }
-    let removed = written.flatMap(\.removed)
+    let removed = written.flatMap { $0.tasks.map(\.dataFile) }
     let added = written.flatMap(\.added)
     let removedRows = written.reduce(Int64(0)) { $0.addingSaturated($1.removedRowCount) }
     var commit = plan.table.newCommit()

@@ -13,9 +13,10 @@ extension RewriteDataFiles {
   /// A group's new files, written but not committed.
   struct Written: Sendable {
     var work: Work
-    var removed: [DataFile]
+    /// What was read, and is to be removed.
+    var tasks: [FileScanTask]
     var added: [DataFile]
-    /// Those of the removed ones whose row groups were copied.
+    /// Those of the removed files whose row groups were copied.
     var copied: [DataFile]
     var removedRowCount: Int64
   }
@@ -63,7 +64,7 @@ extension RewriteDataFiles {
           .validationFailed, "\(read) rows were read but \(written) written: nothing is committed")
       }
       return Written(
-        work: work, removed: tasks.map(\.dataFile), added: added, copied: copied,
+        work: work, tasks: tasks, added: added, copied: copied,
         removedRowCount: removedRows)
     } catch {
       writer.abandon()

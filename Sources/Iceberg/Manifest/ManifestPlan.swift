@@ -1,7 +1,8 @@
 import Avro
+import Storage
 
 /// How entries of one manifest are read: the writer's fields in their order, each with what becomes
-/// of it. Made once a file.
+/// of it.
 struct ManifestPlan: Sendable {
   enum Step: Sendable {
     case skip(AvroSchema)
@@ -57,8 +58,36 @@ struct ManifestPlan: Sendable {
   /// Whether the file has sequence numbers at all: those of format version 1 do not.
   let hasSequenceNumbers: Bool
 
+  private struct Source: Equatable, Sendable {
+    var schemaText: [UInt8]
+    var spec: PartitionSpec
+    var types: [IcebergType?]
+    var statistics: ManifestReader.Statistics
+  }
+
+  /// The manifests of a table are alike, and to make a plan takes longer than to read a few entries.
+  private static let known = SmallCache<Source, ManifestPlan>(capacity: 16)
+  /// Plans of longer schemas are made each time, which bounds what is kept.
+  private static let maximumKeptSchemaBytes = 32 << 10
+
+  /// The plan for a manifest, made or known from others that were written alike.
+  ///
   /// - Parameter statistics: which maps of counts and bounds are wanted.
-  init(
+  static func plan(
+    _ file: AvroFileReader, spec: PartitionSpec, types: [IcebergType?],
+    statistics: ManifestReader.Statistics
+  ) throws(IcebergError) -> ManifestPlan {
+    func make() throws(IcebergError) -> ManifestPlan {
+      try ManifestPlan(file.schema, spec: spec, types: types, statistics: statistics)
+    }
+    guard let text = file.metadata[AvroFileReader.schemaKey],
+      text.count <= maximumKeptSchemaBytes
+    else { return try make() }
+    let source = Source(schemaText: text, spec: spec, types: types, statistics: statistics)
+    return try known.value(source, make)
+  }
+
+  private init(
     _ schema: AvroSchema, spec: PartitionSpec, types: [IcebergType?],
     statistics: ManifestReader.Statistics
   ) throws(IcebergError) {

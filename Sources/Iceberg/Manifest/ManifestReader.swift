@@ -63,8 +63,8 @@ public struct ManifestReader: Sendable {
             json: try ManifestReader.json(file, "partition-spec"),
             specID: manifest.partitionSpecID)
         }
-      plan = try ManifestPlan(
-        file.schema, spec: self.spec, types: self.spec.partitionTypes(schema: self.schema),
+      plan = try ManifestPlan.plan(
+        file, spec: self.spec, types: self.spec.partitionTypes(schema: self.schema),
         statistics: statistics)
     } catch {
       throw error.adding("manifest", manifest.path)

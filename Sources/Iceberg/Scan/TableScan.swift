@@ -103,7 +103,9 @@ public struct TableScan: Sendable {
 }
 
 /// One data file to read, and what to take into account.
-public struct FileScanTask: Sendable {
+///
+/// An object that never changes: lists of many thousands are copied and sorted, and a task as a value takes 300 bytes.
+public final class FileScanTask: Sendable {
   public let dataFile: DataFile
   /// The data sequence number of the file's rows.
   public let sequenceNumber: Int64
