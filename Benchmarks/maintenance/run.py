@@ -14,8 +14,9 @@ and DuckDB's sort of the same files into one. fstore compacts within 256 MiB.
 then compacted, of which all snapshots but the last are expired. It has no peer here.
 
 --simulate FILES estimates what compaction and vacuum of a table of so many files take that is too large to make here. Its
-metadata are made, and the first of the plans of its compaction; --files of --rows rows are compacted, and the
-history of as many is expired. What is printed is that, times what is left of the table.
+metadata are made, and the first of the plans of its compaction, and its commit; --files of --rows rows are compacted, and the
+history of as many is expired. What is printed is that, times what is left of the table; the compaction's own
+commit is in the time for reading and writing, too.
 
 COMMAND is fstore's own query for the newest live row of each record: called with the table's folder, it prints how many there
 are, first. Without it only the peers' queries are compared, before and after.
@@ -208,6 +209,7 @@ def simulation(table, files, options):
     folder.mkdir(parents=True)
     say(f"writing the metadata of {files} files")
     plan = json.loads(run(OURS, "simulate", folder, files)[1])
+    plan |= json.loads(run(OURS, "simulate-compaction", folder)[1])
     shutil.rmtree(folder)
     run(OURS, "restore", table.folder)
     figure, output = run(OURS, "optimize", table.folder, MEMORY)
@@ -219,12 +221,14 @@ def simulation(table, files, options):
     share = files / len(table.files)
     steps = {
         "planning": plan["planning"] * rounds,
-        "reading, writing and committing": (figure["wall"] - real["planning"]) * share,
+        "reading and writing": (figure["wall"] - real["planning"]) * share,
+        "committing": plan["committing"] * rounds,
         "planning the vacuum": vacuum["planning"] * share,
         "deleting files": vacuum["executing"] * share,
     }
     print(f"simulation {files} files in {plan['manifests']} manifests: the first of {rounds} plans, of {plan['planned-files']} files, "
-          f"took {plan['planning']:.2f} s, {plan['planning-cpu']:.2f} CPU-s and {plan['peak-mib']:.0f} MiB")
+          f"took {plan['planning']:.2f} s, {plan['planning-cpu']:.2f} CPU-s and {plan['planning-mib']:.0f} MiB; its commit "
+          f"{plan['committing']:.2f} s, {plan['committing-cpu']:.2f} CPU-s and {plan['peak-mib']:.0f} MiB")
     print(f"compaction of {len(table.files)} files took {figure['wall']:.2f} s, {figure['cpu']:.2f} CPU-s and {figure['memory']:.0f} MiB; "
           f"{real['bytes-before']} bytes became {real['bytes-after']}")
     for name, seconds in steps.items():

@@ -20,11 +20,12 @@ import Storage
       case "vacuum" where arguments.count == 2: try vacuum(arguments[1])
       case "simulate" where arguments.count == 3:
         try simulate(arguments[1], files: number(arguments[2]))
+      case "simulate-compaction" where arguments.count == 2: try simulateCompaction(arguments[1])
       default:
         throw Failure(
           message: "usage: maintenance-benchmark prepare DIRECTORY FILES ROWS | optimize DIRECTORY "
             + "[NAME=VALUE...] | restore DIRECTORY | history DIRECTORY FILES SNAPSHOTS | vacuum "
-            + "DIRECTORY | simulate DIRECTORY FILES")
+            + "DIRECTORY | simulate DIRECTORY FILES | simulate-compaction DIRECTORY")
       }
     }
   }
