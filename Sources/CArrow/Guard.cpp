@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include <malloc.h>
+
 #include <arrow/buffer.h>
 #include <arrow/io/memory.h>
 
@@ -193,3 +195,8 @@ std::shared_ptr<arrow::io::OutputStream> OpenSink(CArrowSink sink) {
 }
 
 }  // namespace carrow
+
+void CArrowReleaseUnusedMemory(void) {
+  arrow::default_memory_pool()->ReleaseUnused();
+  malloc_trim(0);
+}

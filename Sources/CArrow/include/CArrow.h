@@ -336,6 +336,11 @@ void CArrowIPCWriterFree(CArrowIPCWriter* writer);
 bool CArrowIPCOpenStream(CArrowSource source, int64_t memoryLimitBytes,
                          struct ArrowArrayStream* out, CArrowStatus* status);
 
+/* ---- Memory ---- */
+
+/* Gives back to the system what allocators keep for later, Arrow's and C's. */
+void CArrowReleaseUnusedMemory(void);
+
 /* ---- Numbers ---- */
 
 /* Parses a whole decimal floating-point text ("1", "-2.5e3", "inf", "nan"), correctly rounded. */

@@ -65,6 +65,7 @@ extension RewriteDataFiles {
   ) throws(IcebergError) -> RewriteDataFilesResult {
     var result = RewriteDataFilesResult(table: plan.table)
     let meter = ProgressMeter(plan.files, progress)
+    let bound = ResidentBound(limitBytes: options.memoryLimitBytes)
     var failedCommits: Int64 = 0
     var work = plan.files.groups.map { Work(group: $0, plan: plan) }
     // What is planned anew is of another version of the table, and committed on its own.
@@ -75,7 +76,7 @@ extension RewriteDataFiles {
       let memory = RewriteMemory(
         limit: options.memoryLimitBytes, groups: concurrentGroups(work.count), threads: threadCount)
       let queue = GroupQueue(work, threadCount: memory.groupCount) { work in
-        Result { () throws(IcebergError) in try rewrite(work, memory, meter) }
+        Result { () throws(IcebergError) in try rewrite(work, memory, bound, meter) }
       }
       defer { queue.stop() }
       var notTakenError = stopped

@@ -22,7 +22,7 @@ extension RewriteDataFiles {
   }
 
   func rewrite(
-    _ work: Work, _ memory: RewriteMemory, _ meter: ProgressMeter
+    _ work: Work, _ memory: RewriteMemory, _ bound: ResidentBound, _ meter: ProgressMeter
   ) throws(IcebergError) -> Written {
     if isStopped() { throw stopped }
     let table = work.plan.table
@@ -41,6 +41,7 @@ extension RewriteDataFiles {
       let rows = try GroupRows(scan(table, memory), decoded, memory.decoding(work.group))
       while let event = try rows.next() {
         if isStopped() { throw stopped }
+        bound.keep()
         switch event {
         case .batch(let batch): if let sort { try sort.add(batch) } else { try writer.write(batch) }
         case .end(let files):
@@ -55,6 +56,7 @@ extension RewriteDataFiles {
       rows.cancel()
       try sort?.finish { batch throws(IcebergError) in
         if isStopped() { throw stopped }
+        bound.keep()
         try writer.write(batch)
       }
       let added = try writer.finish()

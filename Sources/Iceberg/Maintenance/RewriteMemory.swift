@@ -1,6 +1,6 @@
 /// How the memory that a rewrite may take is shared out: first to groups that are rewritten at a time, then within a
 /// group: a quarter is for decoding, a tenth for sorting, an eighth for what the writer has open. As much again is what
-/// allocators keep and what is copied on the way, as measured (`RewriteMemoryTests`).
+/// is copied on the way and what allocators keep, which `ResidentBound` sees to, as measured (`RewriteMemoryTests`).
 struct RewriteMemory: Hashable, Sendable {
   /// Groups that are rewritten at a time.
   let groupCount: Int
