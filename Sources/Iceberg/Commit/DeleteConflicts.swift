@@ -12,7 +12,7 @@ struct DeleteConflicts {
     _ change: FileChange, head: Snapshot?, headManifests: [ManifestFile]
   ) throws(IcebergError) {
     // Deletes in a file that goes as a whole have nothing left to say.
-    let rewritten = change.removed.filter { !change.removedAsWhole.contains($0.path) }
+    let rewritten = change.removed.lazy.filter { !change.removedAsWhole.contains($0.path) }
     guard let start = change.startingSnapshotID, let head, !rewritten.isEmpty else { return }
     let changed = Self.mayHaveDeletes(try snapshots(from: head, backTo: start))
     guard !changed.isEmpty else { return }
@@ -66,18 +66,18 @@ struct DeleteConflicts {
 /// Files that are to be replaced, found by what a delete file may apply to.
 private struct RewrittenFiles {
   private let metadata: TableMetadata
-  private let paths: Set<String>
+  private var paths: Set<String> = []
   /// One file of each.
-  private let partitions: [PartitionKey: String]
-  private let first: String?
+  private var partitions: [PartitionKey: String] = [:]
+  private var first: String?
 
-  init(_ files: [DataFile], _ metadata: TableMetadata) {
+  init(_ files: some Sequence<DataFile>, _ metadata: TableMetadata) {
     self.metadata = metadata
-    paths = Set(files.map(\.path))
-    partitions = Dictionary(
-      files.map { ($0.partitionKey, $0.path) },
-      uniquingKeysWith: { first, _ in first })
-    first = files.first?.path
+    for file in files {
+      paths.insert(file.path)
+      if partitions[file.partitionKey] == nil { partitions[file.partitionKey] = file.path }
+      first = first ?? file.path
+    }
   }
 
   /// A file that a delete file may apply to; nil when it applies to none.
@@ -99,9 +99,12 @@ struct RemovedPartitions {
   private let partitions: [Int32: Set<[Literal?]>]
   private let types: [Int32: [IcebergType?]]
 
-  init(_ files: [DataFile], _ metadata: TableMetadata) {
-    partitions = Dictionary(grouping: files) { $0.specID }
-      .mapValues { Set($0.map(\.partition)) }
+  init(_ change: FileChange, _ metadata: TableMetadata) {
+    var partitions: [Int32: Set<[Literal?]>] = [:]
+    for files in [change.removed, change.removedDeletes] {
+      for file in files { partitions[file.specID, default: []].insert(file.partition) }
+    }
+    self.partitions = partitions
     var types: [Int32: [IcebergType?]] = [:]
     for id in partitions.keys {
       types[id] = metadata.partitionSpec(id: id)?.partitionTypes(schema: metadata.currentSchema)

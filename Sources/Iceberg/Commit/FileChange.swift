@@ -44,13 +44,15 @@ struct FileChange: Sendable {
       }
     }
     var removedPaths: Set<String> = []
-    for file in removed + removedDeletes {
-      guard removedPaths.insert(file.commitKey).inserted else {
-        throw IcebergError(.invalidArgument, "'\(file.path)' is removed twice in one commit")
-      }
-      // A later expiry would take the removed entry for the file and delete the live one.
-      guard !addedPaths.contains(file.commitKey) else {
-        throw IcebergError(.invalidArgument, "'\(file.path)' is both added and removed")
+    for files in [removed, removedDeletes] {
+      for file in files {
+        guard removedPaths.insert(file.commitKey).inserted else {
+          throw IcebergError(.invalidArgument, "'\(file.path)' is removed twice in one commit")
+        }
+        // A later expiry would take the removed entry for the file and delete the live one.
+        guard !addedPaths.contains(file.commitKey) else {
+          throw IcebergError(.invalidArgument, "'\(file.path)' is both added and removed")
+        }
       }
     }
     guard operation == .replace else { return }

@@ -35,13 +35,27 @@ struct SnapshotProducer {
   private struct Filtered {
     /// nil when none of the removed files is in the manifest.
     var manifest: ManifestFile?
-    var removed: [DataFile]
+    /// By their keys, data files and delete files.
+    var removedData: [String] = []
+    var removedDeletes: [String] = []
+    var summary = SnapshotSummary()
   }
 
   /// What a commit removes.
   private struct RemovedFiles {
     var paths: Set<String>
     var deleteKeys: Set<String>
+
+    /// The same path as it stands in the change: a hundred thousand need not be kept twice.
+    func known(_ path: String) -> String {
+      paths.firstIndex(of: path).map { paths[$0] } ?? path
+    }
+
+    init(_ change: FileChange) {
+      paths = Set(minimumCapacity: change.removed.count)
+      for file in change.removed { paths.insert(file.path) }
+      deleteKeys = Set(change.removedDeletes.map(\.commitKey))
+    }
 
     func contains(_ file: DataFile) -> Bool {
       if file.content == .data { return paths.contains(file.path) }
@@ -212,12 +226,9 @@ extension SnapshotProducer {
       // Manifests without live files have said what they had to say.
       return existing.filter { $0.hasAddedFiles || $0.hasExistingFiles }
     }
-    let removed = change.removed + change.removedDeletes
-    var missing = Set(removed.map(\.commitKey))
-    let partitions = RemovedPartitions(removed, metadata)
-    let files = RemovedFiles(
-      paths: Set(change.removed.map(\.path)),
-      deleteKeys: Set(change.removedDeletes.map(\.commitKey)))
+    let files = RemovedFiles(change)
+    let partitions = RemovedPartitions(change, metadata)
+    var missing = files.paths.union(files.deleteKeys)
     // A rewrite of some files of a large table would else read all manifests. They come newest first, as they are
     // planned, and a file is in one of them.
     var dataLeft = change.operation == .replace ? change.removed.count : .max
@@ -232,10 +243,9 @@ extension SnapshotProducer {
       }
       let result = try filter(manifest, files, metadata)
       kept.append(result.manifest ?? manifest)
-      for file in result.removed {
-        if missing.remove(file.commitKey) != nil, file.content == .data { dataLeft -= 1 }
-        summary.remove(file)
-      }
+      for path in result.removedData where missing.remove(path) != nil { dataLeft -= 1 }
+      for key in result.removedDeletes { missing.remove(key) }
+      summary.add(result.summary)
     }
     // Somebody else removed or replaced it: adding its rows again would double or resurrect them.
     guard missing.isEmpty else {
@@ -252,11 +262,11 @@ extension SnapshotProducer {
   ) throws(IcebergError) -> Filtered {
     if let known = filtered[manifest.path] { return known }
     guard try holds(manifest, files, metadata) else {
-      let result = Filtered(manifest: nil, removed: [])
+      let result = Filtered()
       filtered[manifest.path] = result
       return result
     }
-    var removed: [DataFile] = []
+    var result = Filtered()
     var writer = try store.writer(
       specID: manifest.partitionSpecID, metadata: metadata, content: manifest.content)
     var reader = try store.reader(of: manifest, metadata: metadata, statistics: .all)
@@ -269,16 +279,19 @@ extension SnapshotProducer {
       if !isWanted || files.contains(entry.dataFile) {
         entry.status = .deleted
         entry.snapshotID = snapshotID
-        removed.append(entry.dataFile.withoutStatistics)
+        result.summary.remove(entry.dataFile)
+        if entry.dataFile.content == .data {
+          result.removedData.append(files.known(entry.dataFile.path))
+        } else {
+          result.removedDeletes.append(entry.dataFile.commitKey)
+        }
       } else {
         entry.status = .existing
       }
       try writer.add(entry)
     }
-    let result = Filtered(
-      manifest: try store.write(
-        writer, to: newManifestLocation(metadata), snapshotID: snapshotID),
-      removed: removed)
+    result.manifest = try store.write(
+      writer, to: newManifestLocation(metadata), snapshotID: snapshotID)
     filtered[manifest.path] = result
     return result
   }

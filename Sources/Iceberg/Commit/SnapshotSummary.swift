@@ -28,6 +28,18 @@ struct SnapshotSummary {
         equalityDeletes &+= file.recordCount
       }
     }
+
+    mutating func add(_ other: Counts) {
+      dataFiles += other.dataFiles
+      deleteFiles += other.deleteFiles
+      positionDeleteFiles += other.positionDeleteFiles
+      deletionVectors += other.deletionVectors
+      equalityDeleteFiles += other.equalityDeleteFiles
+      records &+= other.records
+      positionDeletes &+= other.positionDeletes
+      equalityDeletes &+= other.equalityDeletes
+      sizeBytes &+= other.sizeBytes
+    }
   }
 
   private var added = Counts()
@@ -42,6 +54,12 @@ struct SnapshotSummary {
   mutating func remove(_ file: DataFile) {
     removed.add(file)
     partitions.insert(file.partitionKey)
+  }
+
+  mutating func add(_ other: SnapshotSummary) {
+    added.add(other.added)
+    removed.add(other.removed)
+    partitions.formUnion(other.partitions)
   }
 
   var addedRecords: Int64 { added.records }

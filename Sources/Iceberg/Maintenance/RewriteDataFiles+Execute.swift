@@ -1,3 +1,4 @@
+import FileFormats
 import Storage
 
 extension RewriteDataFiles {
@@ -231,7 +232,11 @@ extension RewriteDataFiles {
     _ written: [Written], _ result: inout RewriteDataFilesResult
   ) throws(IcebergError) {
     guard let plan = written.first?.work.plan, let start = plan.startingSnapshot else { return }
-    let removed = written.flatMap { $0.tasks.map(\.dataFile) }
+    // A commit of many files takes memory of its own, after that for reading and writing.
+    UnusedMemory.release()
+    var removed: [DataFile] = []
+    removed.reserveCapacity(written.reduce(0) { $0 + $1.tasks.count })
+    for task in written.lazy.flatMap(\.tasks) { removed.append(task.dataFile) }
     let added = written.flatMap(\.added)
     let removedRows = written.reduce(Int64(0)) { $0.addingSaturated($1.removedRowCount) }
     var commit = plan.table.newCommit()

@@ -94,18 +94,6 @@ public struct DataFile: Hashable, Sendable {
     equalityIDs = []
   }
 
-  /// The file without what is said of its columns, most of what it takes in memory.
-  var withoutStatistics: DataFile {
-    var file = self
-    file.columnSizes = [:]
-    file.valueCounts = [:]
-    file.nullValueCounts = [:]
-    file.nanValueCounts = [:]
-    file.lowerBounds = [:]
-    file.upperBounds = [:]
-    return file
-  }
-
   var partitionKey: PartitionKey { PartitionKey(specID: specID, values: partition) }
 
   /// Whether this is a deletion vector rather than a file of deleted positions.
