@@ -12,7 +12,11 @@ extension MaintenanceBenchmark {
   static func simulate(_ directory: String, files count: Int) throws {
     let catalog = try catalog(directory)
     try catalog.createNamespace(try Namespace("bench"))
-    let table = try catalog.createTable(try identifier(), TableDefinition(schema: schema))
+    // Manifests are as large as they are to be: others have been merged by the commits before.
+    let table = try catalog.createTable(
+      try identifier(),
+      TableDefinition(
+        schema: schema, properties: ["commit.manifest.target-size-bytes": "\(1 << 20)"]))
     var builder = try HistoryBuilder(table)
     let manifests = max(1, count / filesPerManifest)
     let made = try (0..<min(manifests, manifestsMade)).map { number in
