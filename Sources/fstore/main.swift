@@ -13,7 +13,9 @@ func run(_ words: [String]) -> ExitStatus {
     words.starts(with: command.name.split(separator: " ").map(String.init))
   }
   guard let command = candidates.max(by: { $0.name.count < $1.name.count }) else {
-    return unknownCommand(words)
+    // 'fstore jobs --help' asks for the commands of that name.
+    guard words.contains("--help") || words.contains("-h") else { return unknownCommand(words) }
+    return help(words.filter { !$0.hasPrefix("-") })
   }
   let rest = Array(words.dropFirst(command.name.split(separator: " ").count))
   if rest.contains("--help") || rest.contains("-h") {

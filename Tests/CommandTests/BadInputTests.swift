@@ -137,6 +137,9 @@ import Testing
     try expectError(fixture, ["help", "nonsense"], status: 64, says: "unknown command 'nonsense'")
     try expectError(fixture, ["help", "ingset"], status: 64, says: "did you mean 'ingest'?")
     let groups = try fixture.run("help", "group")
+    #expect(try fixture.run("group", "--help").output == groups.output)
+    try expectError(
+      fixture, ["nonsense", "--help"], status: 64, says: "unknown command 'nonsense'")
     #expect(groups.status == 0 && groups.output.contains("  group create "))
     #expect(!groups.output.contains("  ingest "))
   }
