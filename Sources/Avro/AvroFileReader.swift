@@ -18,6 +18,8 @@ public struct AvroFileReader: Sendable {
   /// What the writer put into the header, values as bytes.
   public let metadata: [String: [UInt8]]
   public let schema: AvroSchema
+  /// The schema's text in the header, for whoever keeps what is made of it; nil for one that is too long to be kept.
+  public let keptSchemaText: [UInt8]?
   public let codec: AvroCodec
 
   private let bytes: [UInt8]
@@ -26,9 +28,6 @@ public struct AvroFileReader: Sendable {
   private var position: Int
 
   private static let syncSize = 16
-
-  /// The header's key of the writer's schema, as JSON.
-  public static let schemaKey = "avro.schema"
 
   /// Reads the header.
   public init(_ bytes: [UInt8], limits: Limits = Limits()) throws(AvroError) {
@@ -42,14 +41,15 @@ public struct AvroFileReader: Sendable {
     guard decoder.remaining >= AvroFileReader.syncSize else {
       throw AvroError("the header has no sync marker", byteOffset: start)
     }
-    guard let schemaText = metadata[AvroFileReader.schemaKey] else {
+    guard let schemaText = metadata["avro.schema"] else {
       throw AvroError("the header has no schema")
     }
     let codecName = metadata["avro.codec"].map { String(decoding: $0, as: UTF8.self) } ?? "null"
     guard let codec = AvroCodec(rawValue: codecName) else {
       throw AvroError("codec '\(codecName)' is not supported")
     }
-    schema = try AvroFileReader.schema(schemaText)
+    keptSchemaText = schemaText.count <= AvroFileReader.maximumKeptSchemaBytes ? schemaText : nil
+    schema = try AvroFileReader.schema(schemaText, isKept: keptSchemaText != nil)
     self.metadata = metadata
     self.codec = codec
     self.bytes = bytes
@@ -64,7 +64,7 @@ public struct AvroFileReader: Sendable {
   /// Longer texts are parsed each time, which bounds what is kept.
   private static let maximumKeptSchemaBytes = 32 << 10
 
-  private static func schema(_ text: [UInt8]) throws(AvroError) -> AvroSchema {
+  private static func schema(_ text: [UInt8], isKept: Bool) throws(AvroError) -> AvroSchema {
     func parse() throws(AvroError) -> AvroSchema {
       let json: JSONValue
       do { json = try JSONValue(parsing: text) } catch {
@@ -72,7 +72,7 @@ public struct AvroFileReader: Sendable {
       }
       return try AvroSchema(json: json)
     }
-    return text.count > maximumKeptSchemaBytes ? try parse() : try schemas.value(text, parse)
+    return isKept ? try schemas.value(text, parse) : try parse()
   }
 
   /// Where in a file's bytes the value of a header's key lies; nil when it has no such key, or the

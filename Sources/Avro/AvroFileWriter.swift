@@ -74,7 +74,7 @@ public struct AvroFileWriter: Sendable {
     var header = AvroEncoder()
     header.writeFixed([0x4F, 0x62, 0x6A, 1])
     header.writeBlockCount(metadata.count + 2)
-    header.writeString(AvroFileReader.schemaKey)
+    header.writeString("avro.schema")
     header.writeBytes(schemaText)
     header.writeString("avro.codec")
     header.writeString(codec.rawValue)

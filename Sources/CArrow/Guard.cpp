@@ -197,6 +197,8 @@ std::shared_ptr<arrow::io::OutputStream> OpenSink(CArrowSink sink) {
 }  // namespace carrow
 
 void CArrowReleaseUnusedMemory(void) {
-  arrow::default_memory_pool()->ReleaseUnused();
-  malloc_trim(0);
+  arrow::MemoryPool* pool = arrow::default_memory_pool();
+  pool->ReleaseUnused();
+  // The system's pool is that of C, and has just been trimmed.
+  if (pool->backend_name() != "system") malloc_trim(0);
 }

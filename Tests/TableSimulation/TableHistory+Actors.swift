@@ -31,7 +31,8 @@ extension TableHistory {
 
   private func newFile(_ table: Table, rows: [Int64], partition: Int32) throws -> DataFile {
     var file = try newFile(
-      table, numbers: rows, name: "\(fileName()).parquet", content: .data, partition: partition)
+      table, numbers: rows, name: "\(fileName()).parquet", content: .data,
+      partition: [.int(partition)])
     file.valueCounts = [1: file.recordCount, 2: file.recordCount]
     file.nullValueCounts = [1: 0, 2: 0]
     file.lowerBounds[1] = FakeFile.bytes([rows.min() ?? 0])
@@ -40,23 +41,24 @@ extension TableHistory {
   }
 
   private func newFile(
-    _ table: Table, numbers: [Int64], name: String, content: FileContent, partition: Int32
+    _ table: Table, numbers: [Int64], name: String, content: FileContent,
+    partition: [Literal?]
   ) throws -> DataFile {
     let location = table.location + "/data/" + name
     try table.io.write(location, FakeFile.bytes(numbers))
     return DataFile(
-      content: content, path: location, specID: 0, partition: [.int(partition)],
+      content: content, path: location, specID: 0, partition: partition,
       recordCount: Int64(numbers.count), fileSizeInBytes: Int64(numbers.count * 8))
   }
 
   /// Positions of deleted rows of one file: a deletion vector in format version 3.
   private func newDeletes(
-    _ table: Table, _ positions: [Int64], of file: DataFile, partition: Int32
+    _ table: Table, _ positions: [Int64], of file: DataFile
   ) throws -> DataFile {
     let isVector = table.metadata.formatVersion >= 3
     var delete = try newFile(
       table, numbers: positions, name: "\(fileName())-deletes.\(isVector ? "puffin" : "parquet")",
-      content: .positionDeletes, partition: partition)
+      content: .positionDeletes, partition: file.partition)
     delete.referencedDataFile = file.path
     if isVector {
       delete.format = .puffin
@@ -158,11 +160,7 @@ extension TableHistory {
       let added =
         isWhole
         ? []
-        : [
-          try newDeletes(
-            table, positions.sorted(), of: task.dataFile,
-            partition: RowOracle.partition(rows[0]))
-        ]
+        : [try newDeletes(table, positions.sorted(), of: task.dataFile)]
       let replaced =
         isVector && !isWhole ? deletes.filter { $0.content == .positionDeletes } : []
       actor.rest = { [self] in
@@ -193,7 +191,7 @@ extension TableHistory {
     let gone = Set(rows)
     var file = try newFile(
       table, numbers: gone.sorted(), name: "\(fileName())-values.parquet",
-      content: .equalityDeletes, partition: partition)
+      content: .equalityDeletes, partition: [.int(partition)])
     file.equalityIDs = [1]
     let added = [file]
     actor.rest = { [self] in
@@ -294,9 +292,7 @@ extension TableHistory {
     let deletes = task.deletes.map(\.dataFile).filter { $0.content == .positionDeletes }
     actor.rest = { [self] in
       let positions = try FakeFile.deletedPositions(deletes, disk)
-      guard case .int(let partition)? = task.dataFile.partition[0] else { return }
-      let added = try newDeletes(
-        table, positions.sorted(), of: task.dataFile, partition: partition)
+      let added = try newDeletes(table, positions.sorted(), of: task.dataFile)
       actor.rest = { [self] in
         var commit = table.newCommit()
         quick(&commit)

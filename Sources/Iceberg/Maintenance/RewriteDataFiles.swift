@@ -26,7 +26,7 @@ public struct RewriteDataFiles: Sendable {
   /// As many as there are processors, four at most: more only wait for the one that encodes.
   public static let defaultThreadCount = min(4, Processors.count)
 
-  /// How many files a plan holds, about half a kilobyte each. Of a table with more, a plan ends with the first so many
+  /// How many files a plan holds, about a kilobyte each. Of a table with more, a plan ends with the first so many
   /// files in the order of the scan of which at least half are in its groups, and says that more runs are needed;
   /// `run` makes one plan after the other.
   public var plannedFileLimit = 100_000

@@ -67,8 +67,6 @@ struct ManifestPlan: Sendable {
 
   /// The manifests of a table are alike, and to make a plan takes longer than to read a few entries.
   private static let known = SmallCache<Source, ManifestPlan>(capacity: 16)
-  /// Plans of longer schemas are made each time, which bounds what is kept.
-  private static let maximumKeptSchemaBytes = 32 << 10
 
   /// The plan for a manifest, made or known from others that were written alike.
   ///
@@ -80,9 +78,7 @@ struct ManifestPlan: Sendable {
     func make() throws(IcebergError) -> ManifestPlan {
       try ManifestPlan(file.schema, spec: spec, types: types, statistics: statistics)
     }
-    guard let text = file.metadata[AvroFileReader.schemaKey],
-      text.count <= maximumKeptSchemaBytes
-    else { return try make() }
+    guard let text = file.keptSchemaText else { return try make() }
     let source = Source(schemaText: text, spec: spec, types: types, statistics: statistics)
     return try known.value(source, make)
   }
