@@ -327,10 +327,10 @@ extension Table {
 
 /// A catalog whose commits report something else than what they did.
 final class LyingCatalog: ForwardingCatalog, @unchecked Sendable {
-  enum Lie { case unknownThoughCommitted, unknownAndLost, conflictThoughCommitted }
+  enum Lie { case unknownThoughCommitted, unknownAndLost, conflictThoughCommitted, conflict }
 
   private let lies: Mutex<[Lie]>
-  /// What others do once a commit has happened that is lied about.
+  /// What others do once a commit has happened, or not, that is lied about.
   var afterwards: () throws -> Void = {}
 
   init(_ catalog: SQLiteCatalog, _ lies: [Lie]) {
@@ -340,13 +340,13 @@ final class LyingCatalog: ForwardingCatalog, @unchecked Sendable {
 
   override func commit(_ changes: [TableChange]) throws(IcebergError) -> [TableState] {
     let lie = lies.withLock { $0.isEmpty ? nil : $0.removeFirst() }
-    if lie != .unknownAndLost {
+    if lie != .unknownAndLost, lie != .conflict {
       let states = try super.commit(changes)
       if lie == nil { return states }
-      do { try afterwards() } catch { Issue.record(error) }
     }
-    throw IcebergError(
-      lie == .conflictThoughCommitted ? .commitConflict : .commitStateUnknown, "a lie")
+    do { try afterwards() } catch { Issue.record(error) }
+    let isConflict = lie == .conflictThoughCommitted || lie == .conflict
+    throw IcebergError(isConflict ? .commitConflict : .commitStateUnknown, "a lie")
   }
 }
 
@@ -382,16 +382,28 @@ final class LyingCatalog: ForwardingCatalog, @unchecked Sendable {
     #expect(try liveNames(result.table) == ["x.parquet"])
   }
 
-  /// Our success was built upon and expired before we looked: a retry could write the rows twice.
-  @Test func s19AnEchoWhoseTracesWereExpiredIsUnknownAndNothingIsDeleted() throws {
+  /// What became of our success before we looked: a retry could write the rows twice, or bring back what was undone.
+  enum Fate: CaseIterable { case builtUpon, rolledBack, rolledBackAndLeft }
+
+  @Test(arguments: Fate.allCases)
+  func s19AnEchoWhoseTracesWereExpiredIsUnknownAndNothingIsDeleted(fate: Fate) throws {
     let warehouse = try Warehouse()
     _ = try warehouse.table().appending("a")
     let identifier = try TableIdentifier("db.t")
     let lying = LyingCatalog(warehouse.catalog, [.conflictThoughCommitted])
     lying.afterwards = {
-      let table = try warehouse.catalog.loadTable(identifier).appending("b")
+      var table = try warehouse.catalog.loadTable(identifier)
+      let ours = try #require(table.metadata.currentSnapshot)
+      if fate != .builtUpon {
+        var rollback = table.newCommit()
+        rollback.rollBack(to: try #require(ours.parentSnapshotID))
+        table = try rollback.commit().table
+      }
+      if fate != .rolledBackAndLeft { table = try table.appending("b") }
       var expiry = table.newCommit()
-      expiry.removeSnapshots(table.metadata.snapshots.dropLast().map(\.snapshotID))
+      expiry.removeSnapshots(
+        fate == .builtUpon
+          ? table.metadata.snapshots.dropLast().map(\.snapshotID) : [ours.snapshotID])
       _ = try expiry.commit()
     }
     let table = try lying.loadTable(identifier)
@@ -400,7 +412,24 @@ final class LyingCatalog: ForwardingCatalog, @unchecked Sendable {
     let error = #expect(throws: IcebergError.self) { try commit.commit() }
     #expect(error?.kind == .commitStateUnknown)
     let now = try warehouse.catalog.loadTable(identifier)
-    #expect(try liveNames(now) == ["a.parquet", "b.parquet", "x.parquet"])
+    let left = fate == .rolledBackAndLeft ? [] : ["b.parquet"]
+    #expect(
+      try liveNames(now) == ["a.parquet"] + left + (fate == .builtUpon ? ["x.parquet"] : []))
+  }
+
+  /// What others committed, and nobody expired, is no reason for doubt.
+  @Test func aConflictAfterOthersCommittedIsTriedAgain() throws {
+    let warehouse = try Warehouse()
+    _ = try warehouse.table().appending("a")
+    let identifier = try TableIdentifier("db.t")
+    let refusing = LyingCatalog(warehouse.catalog, [.conflict])
+    refusing.afterwards = { _ = try warehouse.catalog.loadTable(identifier).appending("b") }
+    let table = try refusing.loadTable(identifier)
+    var commit = table.newAppend([fakeFile("x", in: table)])
+    commit.options.pause = { _ in }
+    let result = try commit.commit()
+    #expect(result.attemptCount == 2)
+    #expect(try liveNames(result.table) == ["a.parquet", "b.parquet", "x.parquet"])
   }
 
   @Test func s18AfterAnUnknownOutcomeNothingIsDeleted() throws {

@@ -104,15 +104,17 @@ public struct CatalogTransaction: Sendable {
       return sent.isDone(in: head.metadata)
     }
 
-    /// Whether a snapshot of ours would be seen if there were one: all since the version that was sent for are
-    /// there. Local catalogs say for certain whether they took a commit.
+    /// Whether a snapshot of ours would be seen if there were one: each sequence number since the version that was
+    /// sent for has its snapshot. Where one is missing it could be ours that was expired, built upon or rolled
+    /// back before. Local catalogs say for certain whether they took a commit.
     var isHistoryWhole: Bool {
-      guard let producer, let sent, metadata.isEmpty else { return true }
-      let base = sent.base.metadata.references[producer.branch]?.snapshotID
-      let line = head.metadata.ancestors(
-        of: head.metadata.references[producer.branch]?.snapshotID)
-      guard let base else { return line.last.map { $0.parentSnapshotID == nil } ?? true }
-      return line.contains { $0.snapshotID == base }
+      guard producer != nil, let sent, metadata.isEmpty else { return true }
+      let before = sent.base.metadata.lastSequenceNumber
+      let now = head.metadata.lastSequenceNumber
+      guard before < now else { return true }
+      let seen = Set(head.metadata.snapshots.map(\.sequenceNumber))
+        .filter { before < $0 && $0 <= now }
+      return UInt64(seen.count) == UInt64(bitPattern: now &- before)
     }
 
     /// Whether what is found cannot be another's doing.
