@@ -1,6 +1,8 @@
 #include "Guard.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <cstdlib>
 #include <vector>
 
 #include <malloc.h>
@@ -41,13 +43,31 @@ arrow::Status LimitedPool::Reallocate(int64_t oldSize, int64_t newSize, int64_t 
                                       uint8_t** pointer) {
   if (newSize < 0) return arrow::Status::Invalid("a negative size");
   if (newSize > oldSize) ARROW_RETURN_NOT_OK(Reserve(newSize - oldSize));
-  arrow::Status status = inner_->Reallocate(oldSize, newSize, alignment, pointer);
+  arrow::Status status = Resize(oldSize, newSize, alignment, pointer);
   if (!status.ok()) {
     if (newSize > oldSize) allocated_.fetch_sub(newSize - oldSize);
     return status;
   }
   if (newSize < oldSize) allocated_.fetch_sub(oldSize - newSize);
   return status;
+}
+
+// Parquet's readers cut every buffer to its size in the end. Arrow's pool copies it for that; malloc gives the rest back
+// where it lies.
+arrow::Status LimitedPool::Resize(int64_t oldSize, int64_t newSize, int64_t alignment,
+                                  uint8_t** pointer) {
+  if (!isMalloc_ || newSize == 0 || newSize >= oldSize) {
+    return inner_->Reallocate(oldSize, newSize, alignment, pointer);
+  }
+  void* cut = std::realloc(*pointer, static_cast<size_t>(newSize));
+  // Not cut, and still whole.
+  if (cut == nullptr) return arrow::Status::OK();
+  *pointer = static_cast<uint8_t*>(cut);
+  if (reinterpret_cast<uintptr_t>(cut) % static_cast<uintptr_t>(alignment) == 0) {
+    return arrow::Status::OK();
+  }
+  // It moved, which no standard forbids.
+  return inner_->Reallocate(newSize, newSize, alignment, pointer);
 }
 
 void LimitedPool::Free(uint8_t* buffer, int64_t size, int64_t alignment) {

@@ -93,14 +93,18 @@ class LimitedPool final : public arrow::MemoryPool {
   std::string backend_name() const override { return "limited"; }
 
  private:
-  LimitedPool(int64_t limit, arrow::MemoryPool* inner) : limit_(limit), inner_(inner) {}
+  LimitedPool(int64_t limit, arrow::MemoryPool* inner)
+      : limit_(limit), inner_(inner), isMalloc_(inner->backend_name() == "system") {}
   arrow::Status Reserve(int64_t bytes);
+  arrow::Status Resize(int64_t oldSize, int64_t newSize, int64_t alignment, uint8_t** pointer);
   void Release() {
     if (references_.fetch_sub(1) == 1) delete this;
   }
 
   const int64_t limit_;
   arrow::MemoryPool* const inner_;
+  // Whether its memory is that of malloc.
+  const bool isMalloc_;
   std::atomic<int64_t> allocated_{0};
   std::atomic<int64_t> total_{0};
   std::atomic<int64_t> allocations_{0};

@@ -143,7 +143,8 @@ struct CArrowParquetCoalescer {
       column.reader = nullptr;
       if (column.leaf < 0) continue;
       column.reader =
-          carrow::PlainColumnReader(leaves.Column(column.leaf), *column.field, pool.get());
+          carrow::PlainColumnReader(leaves.Column(column.leaf), *column.field,
+                                    /*byDictionary=*/false, pool.get());
       PARQUET_ASSIGN_OR_THROW(column.page, arrow::AllocateResizableBuffer(0, pool.get()));
     }
     pattern = metadata;

@@ -2,8 +2,10 @@
 
 #include <utility>
 
+#include <arrow/array/concatenate.h>
 #include <arrow/array/util.h>
 #include <arrow/buffer.h>
+#include <arrow/chunked_array.h>
 #include <arrow/util/bitmap_ops.h>
 #include <parquet/level_conversion.h>
 
@@ -50,10 +52,25 @@ bool IsPlain(const parquet::ColumnDescriptor& leaf, const arrow::Field& field) {
   }
 }
 
+bool IsReadByDictionary(const parquet::ColumnChunkMetaData& chunk) {
+  if (chunk.type() != parquet::Type::BYTE_ARRAY) return false;
+  bool hasPages = false;
+  for (const parquet::PageEncodingStats& pages : chunk.encoding_stats()) {
+    if (pages.page_type == parquet::PageType::DICTIONARY_PAGE) continue;
+    if (pages.encoding != parquet::Encoding::RLE_DICTIONARY &&
+        pages.encoding != parquet::Encoding::PLAIN_DICTIONARY) {
+      return false;
+    }
+    hasPages = true;
+  }
+  return hasPages;
+}
+
 std::shared_ptr<parquet::internal::RecordReader> PlainColumnReader(
-    const parquet::ColumnDescriptor* leaf, const arrow::Field& field, arrow::MemoryPool* pool) {
+    const parquet::ColumnDescriptor* leaf, const arrow::Field& field, bool byDictionary,
+    arrow::MemoryPool* pool) {
   return parquet::internal::RecordReader::Make(
-      leaf, parquet::internal::LevelInfo::ComputeLevelInfo(leaf), pool, /*read_dictionary=*/false,
+      leaf, parquet::internal::LevelInfo::ComputeLevelInfo(leaf), pool, byDictionary,
       /*read_dense_for_nullable=*/false, field.type());
 }
 
@@ -62,9 +79,26 @@ arrow::Status CheckEnd(parquet::internal::RecordReader& reader) {
   return arrow::Status::Invalid("a column has more values than rows");
 }
 
+namespace {
+
+// Words of a dictionary: those that are read by it are checked once each, and not once a row.
+arrow::Result<std::shared_ptr<arrow::Array>> TakeWords(
+    parquet::internal::RecordReader& reader, const std::shared_ptr<arrow::DataType>& type,
+    arrow::MemoryPool* pool) {
+  auto words = dynamic_cast<parquet::internal::DictionaryRecordReader&>(reader).GetResult();
+  reader.Reset();
+  ARROW_ASSIGN_OR_RAISE(words, words->View(arrow::dictionary(arrow::int32(), type)));
+  if (words->num_chunks() == 1) return words->chunk(0);
+  // A dictionary for each row group.
+  return arrow::Concatenate(words->chunks(), pool);
+}
+
+}  // namespace
+
 arrow::Result<std::shared_ptr<arrow::Array>> TakeValues(
     parquet::internal::RecordReader& reader, const std::shared_ptr<arrow::DataType>& type,
     arrow::MemoryPool* pool) {
+  if (reader.read_dictionary()) return TakeWords(reader, type, pool);
   if (type->id() == arrow::Type::STRING || type->id() == arrow::Type::BINARY) {
     auto chunks = dynamic_cast<parquet::internal::BinaryRecordReader&>(reader).GetBuilderChunks();
     reader.Reset();

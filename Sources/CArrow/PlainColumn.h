@@ -7,6 +7,7 @@
 #include <arrow/array.h>
 #include <arrow/type.h>
 #include <parquet/column_reader.h>
+#include <parquet/metadata.h>
 #include <parquet/schema.h>
 
 namespace carrow {
@@ -14,9 +15,14 @@ namespace carrow {
 // Whether the values of a leaf column are those of the field, without a conversion.
 bool IsPlain(const parquet::ColumnDescriptor& leaf, const arrow::Field& field);
 
-// A reader of a leaf column that is plain.
+// Whether all pages of a column chunk have places in a dictionary for values, of which each may be any string.
+bool IsReadByDictionary(const parquet::ColumnChunkMetaData& chunk);
+
+// A reader of a leaf column that is plain. By dictionary, `TakeValues` gives dictionaries and places in them; that is
+// for chunks that have such pages only.
 std::shared_ptr<parquet::internal::RecordReader> PlainColumnReader(
-    const parquet::ColumnDescriptor* leaf, const arrow::Field& field, arrow::MemoryPool* pool);
+    const parquet::ColumnDescriptor* leaf, const arrow::Field& field, bool byDictionary,
+    arrow::MemoryPool* pool);
 
 // An error unless the reader is at the end of its pages. Only then may it be given others: it would go on in a page
 // that it no longer has.

@@ -152,10 +152,13 @@ class PlainRowsReader final : public arrow::RecordBatchReader {
       const int64_t count = std::min(range.rowCount - taken_, batchRows_ - rows);
       if (count > 0) {
         if (range.rowGroup != group_) {
-          // What was left of the last row group keeps its readers from going on.
-          if (rows > 0 && !isWhole_) break;
+          const bool goesOn = GoesOn(range.rowGroup);
+          if (rows > 0 && !goesOn) break;
+          ARROW_RETURN_NOT_OK(CheckEnds());
+          if (!goesOn) columns_.clear();
           ARROW_RETURN_NOT_OK(Open(range.rowGroup));
         }
+        if (rows == 0) Reserve(std::min(batchRows_, RowsLeft()));
         for (auto& column : columns_) {
           ARROW_RETURN_NOT_OK(column->Read(range.firstRow + taken_, count));
         }
@@ -169,22 +172,45 @@ class PlainRowsReader final : public arrow::RecordBatchReader {
     }
     if (rows == 0) return arrow::Status::OK();
     arrow::ArrayVector arrays;
+    arrow::FieldVector fields;
     for (size_t index = 0; index < columns_.size(); index++) {
-      const auto& type = schema_->field(static_cast<int>(index))->type();
-      ARROW_ASSIGN_OR_RAISE(
-          auto array, carrow::TakeValues(columns_[index]->reader(), type, state_->pool.get()));
+      const auto& field = schema_->field(static_cast<int>(index));
+      ARROW_ASSIGN_OR_RAISE(auto array, carrow::TakeValues(columns_[index]->reader(), field->type(),
+                                                           state_->pool.get()));
       if (array->length() != rows) return arrow::Status::Invalid("a column has not as many values");
+      fields.push_back(field->WithType(array->type()));
       arrays.push_back(std::move(array));
     }
-    *out = arrow::RecordBatch::Make(schema_, rows, std::move(arrays));
+    *out = arrow::RecordBatch::Make(arrow::schema(std::move(fields)), rows, std::move(arrays));
     return arrow::Status::OK();
   }
 
  private:
-  arrow::Status Open(int32_t group) {
-    if (!isWhole_) columns_.clear();
+  bool IsReadByDictionary(int32_t group, size_t place) const {
+    return carrow::IsReadByDictionary(
+        *state_->metadata->RowGroup(group)->ColumnChunk(leaves_[place]));
+  }
+
+  // Whether the readers can go on to another row group: nothing is left of the last one, and they read the next one in
+  // the same way.
+  bool GoesOn(int32_t group) const {
+    if (!isWhole_) return false;
+    for (size_t place = 0; place < columns_.size(); place++) {
+      if (columns_[place]->reader().read_dictionary() != IsReadByDictionary(group, place)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  arrow::Status CheckEnds() {
+    if (!isWhole_) return arrow::Status::OK();
     for (auto& column : columns_) ARROW_RETURN_NOT_OK(carrow::CheckEnd(column->reader()));
-    if (columns_.empty()) ARROW_RETURN_NOT_OK(MakeColumns());
+    return arrow::Status::OK();
+  }
+
+  arrow::Status Open(int32_t group) {
+    if (columns_.empty()) ARROW_RETURN_NOT_OK(MakeColumns(group));
     auto* file = state_->reader->parquet_reader();
     auto rows = file->RowGroup(group);
     const int64_t rowCount = rows->metadata()->num_rows();
@@ -207,12 +233,29 @@ class PlainRowsReader final : public arrow::RecordBatchReader {
     return arrow::Status::OK();
   }
 
-  arrow::Status MakeColumns() {
+  int64_t RowsLeft() const {
+    int64_t rows = -taken_;
+    for (size_t range = next_; range < ranges_.size() && rows < batchRows_; range++) {
+      rows += ranges_[range].rowCount;
+    }
+    return rows;
+  }
+
+  // Room for all rows of a batch, which else grows by copies. Of a column that may have nulls a reader looks ahead.
+  void Reserve(int64_t rows) {
+    for (auto& column : columns_) {
+      auto& reader = column->reader();
+      reader.Reserve(reader.nullable_values() ? 2 * rows : rows);
+    }
+  }
+
+  arrow::Status MakeColumns(int32_t group) {
     for (size_t place = 0; place < leaves_.size(); place++) {
       ARROW_ASSIGN_OR_RAISE(auto page, arrow::AllocateResizableBuffer(0, state_->pool.get()));
       columns_.push_back(std::make_unique<ChosenRows>(
           carrow::PlainColumnReader(state_->metadata->schema()->Column(leaves_[place]),
-                                    *schema_->field(static_cast<int>(place)), state_->pool.get()),
+                                    *schema_->field(static_cast<int>(place)),
+                                    IsReadByDictionary(group, place), state_->pool.get()),
           std::move(page)));
     }
     return arrow::Status::OK();

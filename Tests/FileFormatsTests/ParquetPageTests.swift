@@ -96,6 +96,57 @@ import Testing
     }
   }
 
+  /// Row groups whose words are few, too many for a dictionary, and few others.
+  private static func words(isText: Bool) throws -> (all: RecordBatch, bytes: [UInt8]) {
+    let values = (0..<2100).map { row -> String? in
+      if row % 11 == 0 { return nil }
+      switch row / 700 {
+      case 0: return "few \(row % 13)"
+      case 1: return "word number \(row), of its own"
+      default: return row % 2 == 0 ? "" : "other \(row % 17)"
+      }
+    }
+    var column = strings(values)
+    if !isText { column = column.relabelled(.binary) }
+    let schema = Schema([
+      Field("id", .int64, isNullable: false, fieldID: 1),
+      Field("word", isText ? .string : .binary, fieldID: 2),
+    ])
+    let all = RecordBatch(
+      schema: schema, columns: [integers((0..<2100).map { $0 }), column], rowCount: 2100)
+    return (all, try file(all) { $0.dictionaryBytes = 2000 })
+  }
+
+  @Test(arguments: [true, false], [50, 500, 65_536])
+  func wordsAreReadByDictionaryAndWithoutOne(isText: Bool, batchRows: Int) throws {
+    let (all, bytes) = try Self.words(isText: isText)
+    let reader = try ParquetReader(file: MemoryFile(bytes))
+    #expect(reader.rowGroups.count == 3)
+    let expected = (0..<all.rowCount).map { text(all.columns[1], $0) }
+    for columns in [[0, 1], [1]] {
+      let batches = try reader.batches(columns: columns, batchRows: batchRows)
+      #expect(batches.schema.fields.last?.type == all.schema.fields[1].type)
+      #expect(texts(try batches.all(), column: columns.count - 1) == expected)
+    }
+    // Two dictionaries that meet in a batch.
+    for groups in [[0, 2], [1, 2], [2]] {
+      let found = try reader.batches(columns: [1], rowGroups: groups, batchRows: batchRows).all()
+      #expect(texts(found, column: 0) == groups.flatMap { expected[($0 * 700)..<($0 * 700 + 700)] })
+    }
+  }
+
+  @Test func aDictionaryWithAWordThatIsNotTextIsAnError() throws {
+    var bytes = try Self.file(Self.words(isText: true).all) { options in
+      options.compression = .none
+      options.hasPageChecksums = false
+    }
+    let word = try #require(bytes.firstRange(of: Array("few 7".utf8)))
+    bytes[word.lowerBound] = 0xFF
+    let reader = try ParquetReader(file: MemoryFile(bytes))
+    let error = #expect(throws: FileFormatError.self) { try reader.batches(columns: [1]).all() }
+    #expect(error?.kind == .malformed)
+  }
+
   @Test func pagesAreDescribedAndCoverTheRows() throws {
     let all = Self.rows(2000)
     let reader = try ParquetReader(file: MemoryFile(try Self.file(all)))
