@@ -4,8 +4,8 @@ import Storage
 
 /// The rows of some files of a plan, in the order of the files, decoded ahead by several threads.
 ///
-/// Each thread decodes a unit at a time. `next` gives what comes of the units in their order. Memory: a few
-/// batches for each thread. `next` and `cancel` are for one thread.
+/// Each thread decodes a unit at a time. `next` gives what comes of the units in their order. Memory: the queued
+/// batches, and one, of each thread. `next` and `cancel` are for one thread.
 final class ReadAheadScan {
   enum Event: Sendable {
     case batch(RecordBatch)
@@ -19,17 +19,20 @@ final class ReadAheadScan {
   /// - Parameters:
   ///   - scan: says which columns; its own plan is not looked at.
   ///   - splitsFiles: whether the row groups of a large file are decoded by several threads, too.
+  ///   - queuedBatches: how many of a unit may wait for those of the units before. Two threads never wait for each
+  ///     other where it is half of what a unit has.
   init(
-    _ scan: TableScan, _ tasks: [FileScanTask], threadCount: Int, splitsFiles: Bool = false
+    _ scan: TableScan, _ tasks: [FileScanTask], threadCount: Int, splitsFiles: Bool = false,
+    queuedBatches: Int = 2
   ) throws(IcebergError) {
     var scan = scan
     scan.concurrentFileCount = max(scan.concurrentFileCount, threadCount)
     let shared = scan
     let units = scan.units(tasks, splitsFiles: splitsFiles)
-    // Two batches, and what says that they were the last.
-    rows = ReadAhead(itemCount: units.count, threadCount: threadCount, queuedEvents: 3) {
-      UnitWorker(shared, units)
-    }
+    // The batches, and what says that they were the last.
+    rows = ReadAhead(
+      itemCount: units.count, threadCount: threadCount, queuedEvents: queuedBatches + 1
+    ) { UnitWorker(shared, units) }
   }
 
   /// nil after the last file.

@@ -3,7 +3,7 @@ public import Columnar
 /// The matching rows of a whole scan, batch by batch, decoded by several threads: files in the order of the plan,
 /// rows in the order of their file.
 ///
-/// Memory: the plan, and a few batches for each thread. Used by one thread at a time; the threads start with the
+/// Memory: the plan, and up to ten batches for each thread. Used by one thread at a time; the threads start with the
 /// first `next` and end with the last batch, with `cancel`, or with this.
 public final class TableScanBatches {
   /// The columns of the batches, with field ids.
@@ -22,7 +22,9 @@ public final class TableScanBatches {
     schema = Schema(try scan.schema().fields.map(\.columnarField))
     self.plan = plan
     rowCounts = Array(repeating: 0, count: plan.tasks.count)
-    rows = try ReadAheadScan(scan, plan.tasks, threadCount: threadCount, splitsFiles: true)
+    // A row group of usual size has 16 batches.
+    rows = try ReadAheadScan(
+      scan, plan.tasks, threadCount: threadCount, splitsFiles: true, queuedBatches: 8)
   }
 
   /// The next batch, which has rows; nil at the end. After an error there are no more.
