@@ -14,6 +14,47 @@ namespace carrow {
 
 // ---- memory ----
 
+MallocPool* MallocPool::Shared() {
+  // Never destroyed: what is freed while the process ends is freed by it.
+  static auto* const pool = new MallocPool;
+  return pool;
+}
+
+arrow::Status MallocPool::Allocate(int64_t size, int64_t alignment, uint8_t** out) {
+  if (size < 0) return arrow::Status::Invalid("a negative size");
+  void* memory = nullptr;
+  // Something for nothing, too, so that there is an address to free.
+  const auto bytes = static_cast<size_t>(std::max<int64_t>(size, 1));
+  if (posix_memalign(&memory, std::max(static_cast<size_t>(alignment), sizeof(void*)), bytes) != 0) {
+    return arrow::Status::OutOfMemory("no memory for ", size, " bytes");
+  }
+  *out = static_cast<uint8_t*>(memory);
+  return arrow::Status::OK();
+}
+
+arrow::Status MallocPool::Reallocate(int64_t oldSize, int64_t newSize, int64_t alignment,
+                                     uint8_t** pointer) {
+  if (newSize > 0 && newSize < oldSize) {
+    void* cut = std::realloc(*pointer, static_cast<size_t>(newSize));
+    // Not cut, and still whole.
+    if (cut == nullptr) return arrow::Status::OK();
+    *pointer = static_cast<uint8_t*>(cut);
+    if (reinterpret_cast<uintptr_t>(cut) % static_cast<uintptr_t>(alignment) == 0) {
+      return arrow::Status::OK();
+    }
+    // It moved, which no standard forbids.
+    oldSize = newSize;
+  }
+  uint8_t* moved = nullptr;
+  ARROW_RETURN_NOT_OK(Allocate(newSize, alignment, &moved));
+  std::memcpy(moved, *pointer, static_cast<size_t>(std::min(oldSize, newSize)));
+  std::free(*pointer);
+  *pointer = moved;
+  return arrow::Status::OK();
+}
+
+void MallocPool::Free(uint8_t* buffer, int64_t, int64_t) { std::free(buffer); }
+
 arrow::Status LimitedPool::Reserve(int64_t bytes) {
   int64_t now = allocated_.load();
   do {
@@ -43,31 +84,13 @@ arrow::Status LimitedPool::Reallocate(int64_t oldSize, int64_t newSize, int64_t 
                                       uint8_t** pointer) {
   if (newSize < 0) return arrow::Status::Invalid("a negative size");
   if (newSize > oldSize) ARROW_RETURN_NOT_OK(Reserve(newSize - oldSize));
-  arrow::Status status = Resize(oldSize, newSize, alignment, pointer);
+  arrow::Status status = inner_->Reallocate(oldSize, newSize, alignment, pointer);
   if (!status.ok()) {
     if (newSize > oldSize) allocated_.fetch_sub(newSize - oldSize);
     return status;
   }
   if (newSize < oldSize) allocated_.fetch_sub(oldSize - newSize);
   return status;
-}
-
-// Parquet's readers cut every buffer to its size in the end. Arrow's pool copies it for that; malloc gives the rest back
-// where it lies.
-arrow::Status LimitedPool::Resize(int64_t oldSize, int64_t newSize, int64_t alignment,
-                                  uint8_t** pointer) {
-  if (!isMalloc_ || newSize == 0 || newSize >= oldSize) {
-    return inner_->Reallocate(oldSize, newSize, alignment, pointer);
-  }
-  void* cut = std::realloc(*pointer, static_cast<size_t>(newSize));
-  // Not cut, and still whole.
-  if (cut == nullptr) return arrow::Status::OK();
-  *pointer = static_cast<uint8_t*>(cut);
-  if (reinterpret_cast<uintptr_t>(cut) % static_cast<uintptr_t>(alignment) == 0) {
-    return arrow::Status::OK();
-  }
-  // It moved, which no standard forbids.
-  return inner_->Reallocate(newSize, newSize, alignment, pointer);
 }
 
 void LimitedPool::Free(uint8_t* buffer, int64_t size, int64_t alignment) {

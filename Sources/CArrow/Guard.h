@@ -72,6 +72,24 @@ bool Guard(CArrowStatus* out, Body&& body) noexcept {
   return false;
 }
 
+// The C library's memory. Parquet's readers cut every buffer to its size in the end: Arrow's pool over the same memory
+// copies it for that, and this one gives the rest back where it lies. Whoever uses it counts.
+class MallocPool final : public arrow::MemoryPool {
+ public:
+  static MallocPool* Shared();
+
+  using MemoryPool::Allocate;
+  using MemoryPool::Reallocate;
+  arrow::Status Allocate(int64_t size, int64_t alignment, uint8_t** out) override;
+  arrow::Status Reallocate(int64_t oldSize, int64_t newSize, int64_t alignment,
+                           uint8_t** pointer) override;
+  void Free(uint8_t* buffer, int64_t size, int64_t alignment) override;
+  int64_t bytes_allocated() const override { return 0; }
+  int64_t total_bytes_allocated() const override { return 0; }
+  int64_t num_allocations() const override { return 0; }
+  std::string backend_name() const override { return "malloc"; }
+};
+
 // Counts what is allocated through it and refuses to go beyond a limit. It lives until its owner has
 // dropped it and the last of its allocations is freed, so batches may outlive their reader.
 class LimitedPool final : public arrow::MemoryPool {
@@ -93,18 +111,14 @@ class LimitedPool final : public arrow::MemoryPool {
   std::string backend_name() const override { return "limited"; }
 
  private:
-  LimitedPool(int64_t limit, arrow::MemoryPool* inner)
-      : limit_(limit), inner_(inner), isMalloc_(inner->backend_name() == "system") {}
+  LimitedPool(int64_t limit, arrow::MemoryPool* inner) : limit_(limit), inner_(inner) {}
   arrow::Status Reserve(int64_t bytes);
-  arrow::Status Resize(int64_t oldSize, int64_t newSize, int64_t alignment, uint8_t** pointer);
   void Release() {
     if (references_.fetch_sub(1) == 1) delete this;
   }
 
   const int64_t limit_;
   arrow::MemoryPool* const inner_;
-  // Whether its memory is that of malloc.
-  const bool isMalloc_;
   std::atomic<int64_t> allocated_{0};
   std::atomic<int64_t> total_{0};
   std::atomic<int64_t> allocations_{0};
@@ -117,7 +131,7 @@ class LimitedPool final : public arrow::MemoryPool {
 // and has it cleared anew: scans by two threads took a tenth longer, and half as much memory again.
 class PoolReference {
  public:
-  explicit PoolReference(int64_t limit, arrow::MemoryPool* inner = arrow::system_memory_pool())
+  explicit PoolReference(int64_t limit, arrow::MemoryPool* inner = MallocPool::Shared())
       : pool_(LimitedPool::Make(limit, inner)) {}
   PoolReference(const PoolReference&) = delete;
   PoolReference& operator=(const PoolReference&) = delete;
