@@ -24,15 +24,13 @@ enum MetadataChecksum {
   private static let suffix = Array(#""}"#.utf8)
   private static let sizeBytes = prefix.count + FileChecksum.digitCount + suffix.count
 
-  /// The text of an object, which is not empty, with the member.
-  static func seal(_ object: consuming [UInt8]) -> [UInt8] {
-    var text = object
+  /// Gives the text of an object, which is not empty, the member.
+  static func seal(_ text: inout [UInt8]) {
     text.removeLast()
     let digits = CRC32C(of: text.rawSpan).digits
     text += prefix
     text += digits
     text += suffix
-    return text
   }
 
   /// Throws when the text ends with a checksum and it is another text's.

@@ -37,8 +37,8 @@ struct MetadataText: Sendable {
     let end = JSONValue.object([mark.key: .string(mark.value)]).utf8()
     var text: [UInt8] = []
     text.reserveCapacity(
-      head.count + snapshots.bytes.count + tail.count + snapshotLog.bytes.count
-        + metadataLog.bytes.count + end.count + 128)
+      head.count + snapshots.sizeBytes + tail.count + snapshotLog.sizeBytes + metadataLog.sizeBytes
+        + end.count + 256)
     // Each of the objects has a member.
     text += head.dropLast()
     snapshots.append(to: &text, name: "snapshots")
@@ -48,52 +48,41 @@ struct MetadataText: Sendable {
     metadataLog.append(to: &text, name: "metadata-log")
     text.append(UInt8(ascii: ","))
     text += end.dropFirst()
-    let bytes = MetadataChecksum.seal(text)
-    guard bytes.count <= TableMetadata.maximumSizeBytes else {
+    MetadataChecksum.seal(&text)
+    guard text.count <= TableMetadata.maximumSizeBytes else {
       throw IcebergError(
         .validationFailed,
-        "the table's metadata would have \(bytes.count) bytes, of \(TableMetadata.maximumSizeBytes) that"
+        "the table's metadata would have \(text.count) bytes, of \(TableMetadata.maximumSizeBytes) that"
           + " are read: expire snapshots, or remove properties")
     }
-    return bytes
+    return text
   }
 }
 
-/// The elements of a JSON array with their texts.
+/// The elements of a JSON array with their texts, which versions share.
 private struct EncodedArray<Element: Equatable & Sendable>: Sendable {
   private let elements: [Element]
-  /// Where each element's text ends in `bytes`; a comma follows.
-  private var ends: [Int] = []
-  private(set) var bytes: [UInt8] = []
+  private var texts: [[UInt8]] = []
+  /// Of the texts and the commas between them.
+  private(set) var sizeBytes = 0
 
   /// Encodes what is not in `previous`, whose elements are expected in the same order.
   init(_ elements: [Element], after previous: Self?, encode: (Element) -> JSONValue) {
     self.elements = elements
-    ends.reserveCapacity(elements.count)
-    var known = 0
-    // Usually all that was there is still there.
-    if let previous {
-      while known < min(elements.count, previous.elements.count),
-        elements[known] == previous.elements[known]
-      {
-        known += 1
-      }
-      ends += previous.ends[..<known]
-      bytes.reserveCapacity(previous.bytes.count + 1024)
-      if known > 0 { bytes += previous.bytes[..<previous.ends[known - 1]] }
-    }
-    var candidate = known
-    for element in elements[known...] {
-      if !bytes.isEmpty { bytes.append(UInt8(ascii: ",")) }
+    texts.reserveCapacity(elements.count)
+    var candidate = 0
+    for (index, element) in elements.enumerated() {
+      let text: [UInt8]
+      // Usually all that was there is still there, and what is new comes last.
       if let previous, let found = previous.index(of: element, from: candidate) {
-        bytes += previous.text(found)
+        text = previous.texts[found]
         candidate = found + 1
       } else {
-        // What is new comes last, so that looking for the next one is in vain, too.
         candidate = previous?.elements.count ?? 0
-        bytes += encode(element).utf8()
+        text = encode(element).utf8()
       }
-      ends.append(bytes.count)
+      texts.append(text)
+      sizeBytes += text.count + (index == 0 ? 0 : 1)
     }
   }
 
@@ -101,14 +90,13 @@ private struct EncodedArray<Element: Equatable & Sendable>: Sendable {
     elements[start...].firstIndex(of: element)
   }
 
-  private func text(_ index: Int) -> ArraySlice<UInt8> {
-    bytes[(index == 0 ? 0 : ends[index - 1] + 1)..<ends[index]]
-  }
-
   /// Appends `,"name":[...]`.
   func append(to text: inout [UInt8], name: String) {
     text += Array(#","\#(name)":["#.utf8)
-    text += bytes
+    for (index, element) in texts.enumerated() {
+      if index > 0 { text.append(UInt8(ascii: ",")) }
+      text += element
+    }
     text.append(UInt8(ascii: "]"))
   }
 }

@@ -194,8 +194,8 @@ extension TableMetadata {
     partitionSpecs.first { $0.specID == id }
   }
 
-  /// Linear in the number of snapshots.
-  public func snapshot(id: Int64) -> Snapshot? { snapshots.first { $0.snapshotID == id } }
+  /// Linear in the number of snapshots; those that are asked for are usually the last.
+  public func snapshot(id: Int64) -> Snapshot? { snapshots.last { $0.snapshotID == id } }
 
   /// The schema that new data is written with; reading the metadata has checked that it is there.
   public var currentSchema: TableSchema {

@@ -42,7 +42,8 @@ public struct Relocation: Sendable {
     if members["metadata-log"] != nil { members["metadata-log"] = [] }
     // What moved is another text; who publishes it gives it a checksum.
     members[FileChecksum.key] = nil
-    let result = MetadataChecksum.seal(JSONValue.object(members).utf8())
+    var result = JSONValue.object(members).utf8()
+    MetadataChecksum.seal(&result)
     _ = try TableMetadata(fileContent: result)
     return result
   }
