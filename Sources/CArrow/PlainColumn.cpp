@@ -89,7 +89,8 @@ arrow::Result<std::shared_ptr<arrow::Array>> TakeWords(
   reader.Reset();
   ARROW_ASSIGN_OR_RAISE(words, words->View(arrow::dictionary(arrow::int32(), type)));
   if (words->num_chunks() == 1) return words->chunk(0);
-  // A dictionary for each row group.
+  // A dictionary for each row group. Places in one are only looked up once they are known to lie in it.
+  ARROW_RETURN_NOT_OK(words->ValidateFull());
   return arrow::Concatenate(words->chunks(), pool);
 }
 

@@ -10,11 +10,16 @@ import Testing
   private static func rows(_ count: Int, nested: Bool = false) -> RecordBatch {
     let numbers = (0..<count).map { Int64($0) }
     var doubles = FixedWidthBuilder<Double>(.float64, zero: 0)
+    var floats = FixedWidthBuilder<Float>(.float32, zero: 0)
     var booleans = BooleanBuilder()
+    var odd = BooleanBuilder()
     var days = FixedWidthBuilder<Int32>(.date, zero: 0)
     for number in numbers {
+      odd.append(number % 2 == 1)
       if number % 7 == 0 { doubles.appendNull() } else { doubles.append(Double(number) / 4) }
       if number % 5 == 0 { booleans.appendNull() } else { booleans.append(number % 3 == 0) }
+      // Long runs, of values and of nulls.
+      if number / 90 % 3 == 1 { floats.appendNull() } else { floats.append(Float(number)) }
       days.append(Int32(number / 10))
     }
     return RecordBatch(
@@ -22,13 +27,15 @@ import Testing
         Field("id", .int64, isNullable: false, fieldID: 1),
         Field("at", .timestamp(isUTC: true), fieldID: 2), Field("x", .float64, fieldID: 3),
         Field("flag", .boolean, fieldID: 4), Field("day", .date, fieldID: 5),
-        Field("name", .string, fieldID: 6),
+        Field("name", .string, fieldID: 6), Field("y", .float32, fieldID: 7),
+        Field("isOdd", .boolean, fieldID: 8),
       ]),
       columns: [
         integers(numbers),
         integers(numbers.map { $0 % 9 == 0 ? nil : $0 * 1000 }, type: .timestamp(isUTC: true)),
         doubles.finish(), booleans.finish(), days.finish(),
         strings(numbers.map { $0 % 11 == 0 ? nil : String(repeating: "n", count: Int($0 % 60)) }),
+        floats.finish(), odd.finish(),
       ], rowCount: count)
   }
 
@@ -49,15 +56,18 @@ import Testing
     return file.bytes
   }
 
+  /// - Parameter isSparse: a few rows each, so that most of those that lie between are not wanted.
   private static func randomRanges(
-    _ reader: ParquetReader, _ random: inout SeededGenerator
+    _ reader: ParquetReader, _ random: inout SeededGenerator, isSparse: Bool
   ) -> [ParquetRowRange] {
+    let gaps = isSparse ? [9, 40, 200] : [3, 40, 400]
+    let lengths = isSparse ? [2, 3] : [2, 30, 300]
     var ranges: [ParquetRowRange] = []
     for (group, rowGroup) in reader.rowGroups.enumerated() where !random.oneIn(4) {
       var row = 0
       while row < Int(rowGroup.rowCount) {
-        let start = row + random.below([3, 40, 400][random.below(3)])
-        let end = start + random.below([2, 30, 300][random.below(3)])
+        let start = row + random.below(gaps[random.below(gaps.count)])
+        let end = start + random.below(lengths[random.below(lengths.count)])
         guard end <= Int(rowGroup.rowCount) else { break }
         ranges.append(ParquetRowRange(rowGroup: group, rows: Int64(start)..<Int64(end)))
         row = end
@@ -74,15 +84,15 @@ import Testing
       options.compression = [.none, .zstandard(level: 1), .snappy][random.below(3)]
       options.hasPageChecksums = random.oneIn(2)
       options.pageBytes = 50 + random.below(2000)
-      for id in 1...6 as ClosedRange<Int32> where random.oneIn(2) {
+      for id in 1...8 as ClosedRange<Int32> where random.oneIn(2) {
         options.columnsByFieldID[id] = ParquetColumnOptions(
           encoding: [.plain, .dictionary][random.below(2)])
       }
     }
     let reader = try ParquetReader(file: MemoryFile(bytes))
     for _ in 0..<10 {
-      let ranges = Self.randomRanges(reader, &random)
-      let columns = Array((0..<6).shuffled(using: &random).prefix(1 + random.below(6)))
+      let ranges = Self.randomRanges(reader, &random, isSparse: random.oneIn(2))
+      let columns = Array((0..<8).shuffled(using: &random).prefix(1 + random.below(8)))
       let stream = try #require(
         try reader.batches(columns: columns, rows: ranges, batchRows: 1 + random.below(200)))
       let found = try stream.all()
@@ -94,6 +104,38 @@ import Testing
         #expect(texts(found, column: place) == expected, "seed \(seed)")
       }
     }
+  }
+
+  /// Of plain pages values are found by their places: whatever is in them, that is an error or values.
+  @Test func aDamagedPageGivesAnErrorOrRows() throws {
+    var random = SeededGenerator(seed: 11)
+    let all = Self.rows(700)
+    let bytes = try Self.file(all) { options in
+      options.compression = .none
+      options.hasPageChecksums = false
+      for id in 1...8 as ClosedRange<Int32> {
+        options.columnsByFieldID[id] = ParquetColumnOptions(encoding: .plain)
+      }
+    }
+    let whole = try ParquetReader(file: MemoryFile(bytes))
+    let ranges = Self.randomRanges(whole, &random, isSparse: true)
+    let rows = ranges.reduce(0) { $0 + $1.rows.count }
+    // All row groups, before the footer.
+    let end = bytes.count - 2000
+    var failures = 0
+    for _ in 0..<400 {
+      var damaged = bytes
+      for _ in 0..<(1 + random.below(3)) {
+        damaged[random.below(end)] = UInt8.random(in: 0...255, using: &random)
+      }
+      do {
+        let reader = try ParquetReader(file: MemoryFile(damaged))
+        let stream = try #require(try reader.batches(columns: Array(0..<8), rows: ranges))
+        let found = try stream.all()
+        #expect(found.reduce(0) { $0 + $1.rowCount } == rows)
+      } catch is FileFormatError { failures += 1 }
+    }
+    #expect(failures > 20)
   }
 
   /// Row groups whose words are few, too many for a dictionary, and few others.

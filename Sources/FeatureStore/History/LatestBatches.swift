@@ -42,7 +42,7 @@ public final class LatestBatches {
   /// What the log has beyond the table, and which of its rows won, ascending.
   private var tail: ArraySlice<RecordBatch>
   private var tailWinners: ArraySlice<Int64>
-  private var firstTailRow: Int
+  private var firstTailRow: Int64
   private let group: FeatureGroup
   private let columnNames: [String]
   /// Keeps the snapshot from expiry.
@@ -108,7 +108,7 @@ public final class LatestBatches {
       rest = rest.dropFirst(own.count)
       start = end
     }
-    (tailWinners, firstTailRow) = (rest, Int(start))
+    (tailWinners, firstTailRow) = (rest, start)
     files = UnitRows.of(reading, items)
   }
 
@@ -124,7 +124,7 @@ public final class LatestBatches {
         }
         let narrow = RecordBatch(schema: schema, columns: columns, rowCount: batch.rowCount)
         let rows = try narrow.taking(&tailWinners, from: firstTailRow)
-        firstTailRow += batch.rowCount
+        firstTailRow += Int64(batch.rowCount)
         if let rows { return rows }
       }
       return nil

@@ -286,7 +286,7 @@ struct GroupScan: Sendable {
     _ rows: [Int32], _ unit: ScanUnit, _ reader: ScanUnitReader
   ) throws -> [Column] {
     var parts: [RecordBatch] = []
-    try reader.read(unit, rows: rows[...]) { parts.append($0) }
+    try reader.read(unit, rows: rows.map(Int64.init)[...]) { parts.append($0) }
     guard let schema = parts.first?.schema else {
       throw FeatureStoreError(.corrupt, "a unit without rows that won was read for them")
     }

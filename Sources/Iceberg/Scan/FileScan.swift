@@ -12,6 +12,8 @@ public final class FileScan {
   public let skippedRowGroupCount: Int
   /// Rows that are not read: of those row groups, and of pages of which the page index says so.
   public let skippedRowCount: Int64
+  /// Whether the batches have only the rows that were asked for by their numbers.
+  let hasChosenRows: Bool
   private let task: FileScanTask
   private let wanted: [NestedField]
   private let projection: ColumnProjection
@@ -51,7 +53,11 @@ public final class FileScan {
     }
   }
 
-  init(_ task: FileScanTask, _ scan: TableScan, part: Part = .whole) throws(IcebergError) {
+  /// - Parameter rows: ascending numbers of rows among those that there would be without them; nil for all. The
+  ///   others are still there where rows are deleted or filtered, or a column is nested or converted.
+  init(
+    _ task: FileScanTask, _ scan: TableScan, part: Part = .whole, rows: [Int64]? = nil
+  ) throws(IcebergError) {
     self.task = task
     wanted = try scan.schema().fields
     let tableSchema = try scan.tableSchema()
@@ -79,10 +85,12 @@ public final class FileScan {
       let rowGroups = RowGroupFilter(expression, file: columns)
       let groups = Set(try rowGroups.matching(reader, among: all.map(\.rowGroup)))
       let matching = all.filter { groups.contains($0.rowGroup) }
-      let chosen: [ParquetRowRange]
-      (stream, chosen) = try FileScan.open(reader, projection.fileColumns, matching, rowGroups)
+      var chosen = try FileScan.rows(reader, matching, rowGroups)
       skippedRowGroupCount = all.count - groups.count
-      skippedRowCount = FileScan.rowCount(all) - FileScan.rowCount(chosen)
+      skippedRowCount = all.rowCount - chosen.rowCount
+      hasChosenRows = rows != nil && deleted == nil && filter == nil
+      if let rows, hasChosenRows { chosen = try chosen.rows(numbered: rows) }
+      stream = try Batches(reader, projection.fileColumns, chosen)
       positions = RowPositions(
         chosen.map { range in
           let start = reader.rowGroups[range.rowGroup].firstRow
@@ -97,13 +105,11 @@ public final class FileScan {
     }
   }
 
-  /// Begins to read rows: of the pages that have them those that may have matching ones, where that leaves out an
-  /// eighth of the rows or more, and all where not.
-  ///
-  /// - Returns: with the batches the rows that they have.
-  private static func open(
-    _ reader: ParquetReader, _ columns: [Int], _ all: [ParquetRowRange], _ filter: RowGroupFilter
-  ) throws(FileFormatError) -> (Batches, [ParquetRowRange]) {
+  /// Of some rows those in pages that may have matching ones, where that leaves out an eighth of them or more, and all
+  /// where not.
+  private static func rows(
+    _ reader: ParquetReader, _ all: [ParquetRowRange], _ filter: RowGroupFilter
+  ) throws(FileFormatError) -> [ParquetRowRange] {
     var chosen: [ParquetRowRange] = []
     for range in all {
       let rows = try filter.matchingRows(reader, in: range.rowGroup)
@@ -111,54 +117,69 @@ public final class FileScan {
         chosen.append(ParquetRowRange(rowGroup: range.rowGroup, rows: rows))
       }
     }
-    let isCut = all.contains { $0.rows.count < reader.rowGroups[$0.rowGroup].rowCount }
-    let available = rowCount(all)
-    let isSelective = rowCount(chosen) < available - available / 8
-    if !isSelective { chosen = all }
-    if isCut || isSelective,
-      let stream = try reader.batches(columns: columns, rows: chosen)
-    {
-      return (Batches(stream), chosen)
-    }
-    let stream = try reader.batches(columns: columns, rowGroups: all.map(\.rowGroup))
-    return (isCut ? Batches(stream, of: all) : Batches(stream), all)
+    let available = all.rowCount
+    return chosen.rowCount < available - available / 8 ? chosen : all
   }
 
-  /// Batches of whole row groups without the rows that belong to other parts of the file.
+  /// The rows of some ranges, which are the same whatever columns are read.
   private struct Batches {
     private let stream: RecordBatchStream
-    /// Of the stream's rows those that count. Only the first and the last row group of a part can be cut.
-    private let kept: Range<Int64>
+    /// Of the stream's rows those that count; nil for all of them.
+    private var kept: ArraySlice<Range<Int64>>?
     private var position: Int64 = 0
 
-    /// All of a stream's rows.
-    init(_ stream: RecordBatchStream) {
-      self.stream = stream
-      kept = 0..<Int64.max
+    init(
+      _ reader: ParquetReader, _ columns: [Int], _ ranges: [ParquetRowRange]
+    ) throws(FileFormatError) {
+      let areWhole = ranges.allSatisfy {
+        $0.rows == 0..<reader.rowGroups[$0.rowGroup].rowCount
+      }
+      if !areWhole, let chosen = try reader.batches(columns: columns, rows: ranges) {
+        stream = chosen
+        return
+      }
+      var groups: [Int] = []
+      var kept: [Range<Int64>] = []
+      var (start, end): (Int64, Int64) = (0, 0)
+      for range in ranges {
+        if groups.last != range.rowGroup {
+          groups.append(range.rowGroup)
+          start = end
+          end += reader.rowGroups[range.rowGroup].rowCount
+        }
+        kept.append((start + range.rows.lowerBound)..<(start + range.rows.upperBound))
+      }
+      stream = try reader.batches(columns: columns, rowGroups: groups)
+      self.kept = areWhole ? nil : kept[...]
     }
 
-    init(_ stream: RecordBatchStream, of ranges: [ParquetRowRange]) {
-      self.stream = stream
-      let start = ranges.first?.rows.lowerBound ?? 0
-      kept = start..<(start + rowCount(ranges))
-    }
-
-    mutating func next() throws(FileFormatError) -> RecordBatch? {
-      while position < kept.upperBound, let batch = try stream.next() {
-        let rows = position..<(position + Int64(batch.rowCount))
-        position = rows.upperBound
-        let own = rows.clamped(to: kept)
-        if own == rows { return batch }
-        guard !own.isEmpty else { continue }
-        let first = Int(own.lowerBound - rows.lowerBound)
-        return batch.slice(first..<(first + own.count))
+    mutating func next() throws -> RecordBatch? {
+      while let batch = try stream.next() {
+        guard kept != nil else { return batch }
+        if let own = try cut(batch) { return own }
       }
       return nil
     }
-  }
 
-  private static func rowCount(_ ranges: [ParquetRowRange]) -> Int64 {
-    ranges.reduce(0) { $0 + Int64($1.rows.count) }
+    /// Those rows of the stream's next batch that count; nil when none do.
+    private mutating func cut(_ batch: RecordBatch) throws -> RecordBatch? {
+      let rows = position..<(position + Int64(batch.rowCount))
+      position = rows.upperBound
+      var own: [Range<Int64>] = []
+      while let range = kept?.first, range.lowerBound < rows.upperBound {
+        own.append(range.clamped(to: rows))
+        if range.upperBound > rows.upperBound { break }
+        kept?.removeFirst()
+      }
+      guard let first = own.first else { return nil }
+      if own.count == 1 {
+        let start = Int(first.lowerBound - rows.lowerBound)
+        return first == rows ? batch : batch.slice(start..<(start + first.count))
+      }
+      var places: [Int] = []
+      for range in own { places += range.map { Int($0 - rows.lowerBound) } }
+      return places.isEmpty ? nil : try batch.take(places)
+    }
   }
 
   /// What has to be read: the wanted columns, and behind them those that only the filter or the
@@ -349,5 +370,33 @@ extension IcebergError {
       case .memoryLimit, .storage: .inputOutput
       }
     self.init(kind, error.description, storageError: error.storageError)
+  }
+}
+
+extension [ParquetRowRange] {
+  fileprivate var rowCount: Int64 { reduce(0) { $0 + Int64($1.rows.count) } }
+
+  /// The rows that have these ascending numbers among those of the ranges.
+  fileprivate func rows(numbered numbers: [Int64]) throws(IcebergError) -> [ParquetRowRange] {
+    var chosen: [ParquetRowRange] = []
+    var rest = numbers[...]
+    var first: Int64 = 0
+    for range in self {
+      let end = first + Int64(range.rows.count)
+      while let number = rest.first, number < end {
+        rest.removeFirst()
+        let row = range.rows.lowerBound + number - first
+        if let last = chosen.last, last.rowGroup == range.rowGroup, last.rows.upperBound == row {
+          chosen[chosen.count - 1].rows = last.rows.lowerBound..<(row + 1)
+        } else {
+          chosen.append(ParquetRowRange(rowGroup: range.rowGroup, rows: row..<(row + 1)))
+        }
+      }
+      first = end
+    }
+    guard rest.isEmpty else {
+      throw IcebergError(.invalidMetadata, "the file has fewer rows than a moment ago")
+    }
+    return chosen
   }
 }

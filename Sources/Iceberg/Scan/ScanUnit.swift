@@ -149,6 +149,43 @@ public final class ScanUnitReader {
     try read(unit) { batch, _ in try body(batch) }
   }
 
+  /// Gives some of the rows to `body`, batch by batch. Of flat columns of large files they alone are decoded, and pages
+  /// without any are not read, where the page index tells.
+  ///
+  /// - Parameters:
+  ///   - rows: ascending numbers of rows, as `read(_:_:)` gives them.
+  ///   - firstRow: by which number they call the unit's first row.
+  /// - Throws: `invalidMetadata` when the unit ends before them.
+  public func read(
+    _ unit: ScanUnit, rows: ArraySlice<Int64>, from firstRow: Int64 = 0,
+    _ body: (RecordBatch) throws -> Void
+  ) throws {
+    var rest = rows
+    var first = firstRow
+    if !unit.areSmall, unit.tasks.count == 1 {
+      let file = try FileScan(
+        unit.tasks[0], scan, part: unit.part, rows: rows.map { $0 - firstRow })
+      while let batch = try file.next() {
+        if file.hasChosenRows {
+          rest = rest.dropFirst(batch.rowCount)
+          try body(batch)
+        } else {
+          if let taken = try batch.taking(&rest, from: first) { try body(taken) }
+          first += Int64(batch.rowCount)
+        }
+      }
+    } else {
+      try read(unit) { batch in
+        if let taken = try batch.taking(&rest, from: first) { try body(taken) }
+        first += Int64(batch.rowCount)
+      }
+    }
+    guard rest.isEmpty else {
+      throw IcebergError(.invalidMetadata, "the file has fewer rows than a moment ago")
+        .adding("file", unit.tasks[0].dataFile.path)
+    }
+  }
+
   /// Gives the rows to `body`, batch by batch, with what decodes the deferred columns of the same rows. That is
   /// nil where these are left to another reader, and to be called once at most, in `body`.
   ///
@@ -248,5 +285,22 @@ public final class ScanUnitReader {
       try body(batch, nil)
     }
     return count
+  }
+}
+
+extension RecordBatch {
+  /// Those of its rows that are next among ascending numbers, which are taken out of these; nil when there are none.
+  ///
+  /// - Parameter firstRow: the number of the batch's first row.
+  package func taking(
+    _ rows: inout ArraySlice<Int64>, from firstRow: Int64
+  ) throws(ColumnSizeError) -> RecordBatch? {
+    var indices: [Int] = []
+    while let row = rows.first, row < firstRow + Int64(rowCount) {
+      indices.append(Int(row - firstRow))
+      rows.removeFirst()
+    }
+    guard !indices.isEmpty else { return nil }
+    return indices.count == rowCount ? self : try take(indices)
   }
 }
