@@ -63,27 +63,34 @@ struct MetadataText: Sendable {
 private struct EncodedArray<Element: Equatable & Sendable>: Sendable {
   private let elements: [Element]
   private var texts: [[UInt8]] = []
-  /// Of the texts and the commas between them.
-  private(set) var sizeBytes = 0
+  /// Of the texts, with a comma for each.
+  let sizeBytes: Int
 
   /// Encodes what is not in `previous`, whose elements are expected in the same order.
   init(_ elements: [Element], after previous: Self?, encode: (Element) -> JSONValue) {
     self.elements = elements
-    texts.reserveCapacity(elements.count)
-    var candidate = 0
-    for (index, element) in elements.enumerated() {
-      let text: [UInt8]
-      // Usually all that was there is still there, and what is new comes last.
+    // Usually all that was there is still there, and what is new comes last.
+    let known = previous?.sharedPrefix(with: elements) ?? 0
+    if let previous { texts = Array(previous.texts[..<known]) }
+    var candidate = known
+    for element in elements[known...] {
       if let previous, let found = previous.index(of: element, from: candidate) {
-        text = previous.texts[found]
+        texts.append(previous.texts[found])
         candidate = found + 1
       } else {
         candidate = previous?.elements.count ?? 0
-        text = encode(element).utf8()
+        texts.append(encode(element).utf8())
       }
-      texts.append(text)
-      sizeBytes += text.count + (index == 0 ? 0 : 1)
     }
+    sizeBytes = texts.reduce(texts.count) { $0 + $1.count }
+  }
+
+  /// How many elements are the same at the beginning; spans compare them where they are.
+  private func sharedPrefix(with others: [Element]) -> Int {
+    let (own, others) = (elements.span, others.span)
+    var count = 0
+    while count < min(own.count, others.count), own[count] == others[count] { count += 1 }
+    return count
   }
 
   private func index(of element: Element, from start: Int) -> Int? {
