@@ -53,10 +53,13 @@ public final class FileScan {
     }
   }
 
-  /// - Parameter rows: ascending numbers of rows among those that there would be without them; nil for all. The
-  ///   others are still there where rows are deleted or filtered, or a column is nested or converted.
+  /// - Parameters:
+  ///   - isPruned: whether row groups and pages that cannot have a matching row are left out.
+  ///   - rows: ascending numbers of rows among those that there would be without them; nil for all. Where rows are
+  ///     deleted or filtered, the others are still there.
   init(
-    _ task: FileScanTask, _ scan: TableScan, part: Part = .whole, rows: [Int64]? = nil
+    _ task: FileScanTask, _ scan: TableScan, part: Part = .whole, isPruned: Bool = true,
+    rows: [Int64]? = nil
   ) throws(IcebergError) {
     self.task = task
     wanted = try scan.schema().fields
@@ -82,7 +85,7 @@ public final class FileScan {
         fields, file: columns,
         constants: FileScan.constants(file, scan.table.metadata.partitionSpec(id: file.specID)))
       let all = part.rows(of: reader.rowGroups)
-      let rowGroups = RowGroupFilter(expression, file: columns)
+      let rowGroups = RowGroupFilter(isPruned ? expression : .constant(true), file: columns)
       let groups = Set(try rowGroups.matching(reader, among: all.map(\.rowGroup)))
       let matching = all.filter { groups.contains($0.rowGroup) }
       var chosen = try FileScan.rows(reader, matching, rowGroups)
@@ -154,7 +157,8 @@ public final class FileScan {
     }
 
     mutating func next() throws -> RecordBatch? {
-      while let batch = try stream.next() {
+      // Behind the last one that counts nothing is decoded.
+      while kept.map({ !$0.isEmpty }) ?? true, let batch = try stream.next() {
         guard kept != nil else { return batch }
         if let own = try cut(batch) { return own }
       }

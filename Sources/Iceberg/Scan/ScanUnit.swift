@@ -196,7 +196,9 @@ public final class ScanUnitReader {
   ) throws -> [(task: FileScanTask, rowCount: Int64)] {
     guard unit.areSmall, let reader = try openCoalescer() else {
       var counts: [(task: FileScanTask, rowCount: Int64)] = []
-      for task in unit.tasks { counts.append((task, try readRows(task, unit.part, body))) }
+      for task in unit.tasks {
+        counts.append((task, try readRows(task, unit.part, isPruned: !unit.areSmall, body)))
+      }
       return counts
     }
     // Of files that could not be coalesced.
@@ -207,7 +209,7 @@ public final class ScanUnitReader {
         try give(reader, body)
         if try add(task, to: reader) { continue }
       }
-      counts[task.dataFile.path] = try readRows(task, .whole, body)
+      counts[task.dataFile.path] = try readRows(task, .whole, isPruned: false, body)
     }
     if reader.rowCount > 0 { try give(reader, body) }
     return unit.tasks.map { ($0, counts[$0.dataFile.path] ?? $0.dataFile.recordCount) }
@@ -273,11 +275,13 @@ public final class ScanUnitReader {
     do { return try rows() } catch { throw IcebergError(error) }
   }
 
+  /// - Parameter isPruned: not for small files: those that are coalesced are read as a whole, and which ones are depends
+  ///   on the columns, while the numbers of rows must not.
   private func readRows(
-    _ task: FileScanTask, _ part: FileScan.Part,
+    _ task: FileScanTask, _ part: FileScan.Part, isPruned: Bool,
     _ body: (RecordBatch, Deferred?) throws -> Void
   ) throws -> Int64 {
-    let rows = try FileScan(task, scan, part: part)
+    let rows = try FileScan(task, scan, part: part, isPruned: isPruned)
     skippedRowCount += rows.skippedRowCount
     var count: Int64 = 0
     while let batch = try rows.next() {

@@ -58,25 +58,32 @@ private func readBesideOthers(_ bytes: [UInt8]) throws {
   }
 }
 
-/// The middle of each row group, column by column, by the pages that the file says it has.
+/// The middle of each row group, column by column, by the pages that the file says it has; then its ends, so few
+/// rows that they are found by their places.
 private func readSomeRows(_ reader: ParquetReader) throws {
-  let ranges = reader.rowGroups.enumerated().prefix(8).map { group, rowGroup in
+  let groups = reader.rowGroups.enumerated().prefix(8)
+  let middles = groups.map { group, rowGroup in
     let (start, end) = (rowGroup.rowCount / 4, min(rowGroup.rowCount, rowGroup.rowCount / 4 + 5000))
     return ParquetRowRange(rowGroup: group, rows: start..<end)
   }
-  let wanted = ranges.reduce(0) { $0 + $1.rows.count }
+  let ends = groups.filter { $1.rowCount > 1 }.flatMap { group, rowGroup in
+    [0, rowGroup.rowCount - 1].map { ParquetRowRange(rowGroup: group, rows: $0..<($0 + 1)) }
+  }
   for (index, leaf) in reader.leaves.enumerated().prefix(16) {
-    for range in ranges {
-      let pages = try reader.pages(rowGroup: range.rowGroup, leaf: index)
-      let rowCount = reader.rowGroups[range.rowGroup].rowCount
+    for group in groups.map(\.offset) {
+      let pages = try reader.pages(rowGroup: group, leaf: index)
+      let rowCount = reader.rowGroups[group].rowCount
       require(pages.isEmpty || pages.last?.rows.upperBound == rowCount, "pages cover the rows")
     }
-    guard let batches = try reader.batches(columns: [leaf.topLevelIndex], rows: ranges) else {
-      continue
+    for ranges in [middles, ends] {
+      guard let batches = try reader.batches(columns: [leaf.topLevelIndex], rows: ranges) else {
+        continue
+      }
+      let wanted = ranges.reduce(0) { $0 + $1.rows.count }
+      var rows = 0
+      while let batch = try batches.next() { rows += batch.rowCount }
+      require(rows == wanted, "\(rows) rows of \(wanted)")
     }
-    var rows = 0
-    while let batch = try batches.next() { rows += batch.rowCount }
-    require(rows == wanted, "\(rows) rows of \(wanted)")
   }
 }
 
