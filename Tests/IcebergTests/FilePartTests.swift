@@ -80,6 +80,48 @@ import Testing
     }
   }
 
+  /// Rows are named by their numbers in a unit and read again by them, in other columns, too.
+  @Test(arguments: ["1000000", "1000", "370"], [false, true])
+  func aRowHasOneNumberWhateverColumnsAreRead(rowGroupRows: String, hasDeletes: Bool) throws {
+    let warehouse = try Warehouse()
+    var table = try table(warehouse, ["write.parquet.row-group-limit": rowGroupRows])
+    if hasDeletes {
+      let gone: [Literal] = [0, 2999, 3000, 5999].map { .long($0) }
+      table = try table.deleteRows(where: .isIn("id", gone)).table
+    }
+    var random = SeededGenerator(seed: 3)
+    for filter: FilterExpression in [
+      .alwaysTrue, .comparison("id", .greaterOrEqual, .long(2500)),
+      .isIn("id", [.long(17), .long(4321)]),
+    ] {
+      var scan = table.newScan()
+      scan.filter = filter
+      scan.appliesResidual = false
+      let task = try #require(try scan.planFiles().tasks.first)
+      for unit in scan.units([task]) + [1, 7].flatMap({ TableScan.units(of: task, parts: $0) }) {
+        scan.columns = ["id"]
+        let ids = try Self.ids { try ScanUnitReader(scan).read(unit, $0) }
+        for columns in [["id"], ["id", "text"], ["id", "code"], ["id", "text", "code"]] {
+          scan.columns = columns
+          let reader = ScanUnitReader(scan)
+          #expect(try Self.ids { try reader.read(unit, $0) } == ids)
+          let numbers = ids.indices.filter { _ in random.oneIn(9) }.map { Int64($0) }
+          let found = try Self.ids { try reader.read(unit, rows: numbers[...], $0) }
+          #expect(found == numbers.map { ids[Int($0)] })
+          let beyond = Int64(ids.count)
+          #expect(throws: IcebergError.self) { try reader.read(unit, rows: [beyond][...]) { _ in } }
+        }
+      }
+    }
+  }
+
+  private static func ids(_ read: ((RecordBatch) throws -> Void) throws -> Void) rethrows -> [Int64]
+  {
+    var ids: [Int64] = []
+    try read { ids += $0.columns[0].int64s }
+    return ids
+  }
+
   /// So that no thread waits for the one that has the last file.
   @Test(arguments: [(2, 4), (3, 3), (4, 6)])
   func theLastOfFewFilesIsCut(threads: Int, unitCount: Int) throws {
