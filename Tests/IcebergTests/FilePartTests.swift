@@ -15,6 +15,12 @@ import Testing
 
   private static let count = 6000
 
+  /// All rows, those of some row groups and pages, and single ones.
+  private static let filters: [FilterExpression] = [
+    .alwaysTrue, .comparison("id", .greaterOrEqual, .long(2500)),
+    .isIn("id", [.long(17), .long(4321)]),
+  ]
+
   private func table(_ warehouse: Warehouse, _ properties: [String: String]) throws -> Table {
     var properties = properties
     properties["write.parquet.page-size-bytes"] = "300"
@@ -50,10 +56,7 @@ import Testing
     let gone: [Int64] = [0, 2999, 3000, 5999]
     let table = try whole.deleteRows(where: .isIn("id", gone.map { .long($0) })).table
     for columns in [["id", "_pos"], ["id", "_pos", "text"], ["id", "_pos", "text", "code"]] {
-      for filter: FilterExpression in [
-        .alwaysTrue, .comparison("id", .greaterOrEqual, .long(2500)),
-        .isIn("id", [.long(17), .long(4321)]),
-      ] {
+      for filter in Self.filters {
         var scan = table.newScan()
         scan.columns = columns
         scan.filter = filter
@@ -90,10 +93,7 @@ import Testing
       table = try table.deleteRows(where: .isIn("id", gone)).table
     }
     var random = SeededGenerator(seed: 3)
-    for filter: FilterExpression in [
-      .alwaysTrue, .comparison("id", .greaterOrEqual, .long(2500)),
-      .isIn("id", [.long(17), .long(4321)]),
-    ] {
+    for filter in Self.filters {
       var scan = table.newScan()
       scan.filter = filter
       scan.appliesResidual = false

@@ -162,22 +162,22 @@ public final class ScanUnitReader {
   ) throws {
     var rest = rows
     var first = firstRow
-    if !unit.areSmall, unit.tasks.count == 1 {
+    func take(_ batch: RecordBatch) throws {
+      if let taken = try batch.taking(&rest, from: first) { try body(taken) }
+      first += Int64(batch.rowCount)
+    }
+    if unit.areSmall {
+      try read(unit) { try take($0) }
+    } else {
       let file = try FileScan(
         unit.tasks[0], scan, part: unit.part, rows: rows.map { $0 - firstRow })
       while let batch = try file.next() {
-        if file.hasChosenRows {
-          rest = rest.dropFirst(batch.rowCount)
-          try body(batch)
-        } else {
-          if let taken = try batch.taking(&rest, from: first) { try body(taken) }
-          first += Int64(batch.rowCount)
+        guard file.hasChosenRows else {
+          try take(batch)
+          continue
         }
-      }
-    } else {
-      try read(unit) { batch in
-        if let taken = try batch.taking(&rest, from: first) { try body(taken) }
-        first += Int64(batch.rowCount)
+        rest = rest.dropFirst(batch.rowCount)
+        try body(batch)
       }
     }
     guard rest.isEmpty else {
