@@ -15,11 +15,11 @@ public struct AvroFileReader: Sendable {
     public init() {}
   }
 
-  /// What the writer put into the header, values as bytes.
-  public let metadata: [String: [UInt8]]
+  /// Where in the file the values lie that the writer put into the header, by their keys.
+  public let places: [String: Range<Int>]
   public let schema: AvroSchema
   /// The schema's text in the header, for whoever keeps what is made of it; nil for one that is too long to be kept.
-  public let keptSchemaText: [UInt8]?
+  public let keptSchemaText: AvroSchemaText?
   public let codec: AvroCodec
 
   private let bytes: [UInt8]
@@ -31,26 +31,25 @@ public struct AvroFileReader: Sendable {
 
   /// Reads the header.
   public init(_ bytes: [UInt8], limits: Limits = Limits()) throws(AvroError) {
-    guard bytes.starts(with: [0x4F, 0x62, 0x6A, 1]) else {
-      throw AvroError("this is no Avro object container file", byteOffset: 0)
-    }
-    var metadata: [String: [UInt8]] = [:]
-    var decoder = AvroDecoder(bytes, in: 4..<bytes.count)
-    try AvroFileReader.forEachValue(&decoder) { key, value in metadata[key] = Array(bytes[value]) }
+    var decoder = try AvroFileReader.afterMagic(bytes)
+    let places = try AvroFileReader.readPlaces(&decoder)
     let start = decoder.position
     guard decoder.remaining >= AvroFileReader.syncSize else {
       throw AvroError("the header has no sync marker", byteOffset: start)
     }
-    guard let schemaText = metadata["avro.schema"] else {
+    guard let schemaText = places["avro.schema"].map({ Array(bytes[$0]) }) else {
       throw AvroError("the header has no schema")
     }
-    let codecName = metadata["avro.codec"].map { String(decoding: $0, as: UTF8.self) } ?? "null"
+    let codecName =
+      places["avro.codec"].map { String(decoding: bytes[$0], as: UTF8.self) } ?? "null"
     guard let codec = AvroCodec(rawValue: codecName) else {
       throw AvroError("codec '\(codecName)' is not supported")
     }
-    keptSchemaText = schemaText.count <= AvroFileReader.maximumKeptSchemaBytes ? schemaText : nil
-    schema = try AvroFileReader.schema(schemaText, isKept: keptSchemaText != nil)
-    self.metadata = metadata
+    keptSchemaText =
+      schemaText.count <= AvroFileReader.maximumKeptSchemaBytes
+      ? AvroSchemaText(bytes: schemaText) : nil
+    schema = try AvroFileReader.schema(schemaText, keptAs: keptSchemaText)
+    self.places = places
     self.codec = codec
     self.bytes = bytes
     self.limits = limits
@@ -60,11 +59,13 @@ public struct AvroFileReader: Sendable {
 
   /// The files of a table repeat one another's schema, and to parse it takes longer than to read a few
   /// entries.
-  private static let schemas = SmallCache<[UInt8], AvroSchema>(capacity: 16)
+  private static let schemas = SmallCache<AvroSchemaText, AvroSchema>(capacity: 16)
   /// Longer texts are parsed each time, which bounds what is kept.
   private static let maximumKeptSchemaBytes = 32 << 10
 
-  private static func schema(_ text: [UInt8], isKept: Bool) throws(AvroError) -> AvroSchema {
+  private static func schema(
+    _ text: [UInt8], keptAs key: AvroSchemaText?
+  ) throws(AvroError) -> AvroSchema {
     func parse() throws(AvroError) -> AvroSchema {
       let json: JSONValue
       do { json = try JSONValue(parsing: text) } catch {
@@ -72,39 +73,39 @@ public struct AvroFileReader: Sendable {
       }
       return try AvroSchema(json: json)
     }
-    return isKept ? try schemas.value(text, parse) : try parse()
+    return if let key { try schemas.value(key, parse) } else { try parse() }
   }
 
-  /// Where in a file's bytes the value of a header's key lies; nil when it has no such key, or the
-  /// bytes are no such file.
-  public static func location(of key: String, in bytes: [UInt8]) -> Range<Int>? {
-    guard bytes.count >= 4 else { return nil }
-    var decoder = AvroDecoder(bytes, in: 4..<bytes.count)
-    var found: Range<Int>?
-    do throws(AvroError) {
-      try forEachValue(&decoder) { other, value in if other == key { found = value } }
-    } catch { return nil }
-    return found
+  /// The same of a file of which nothing but that is asked.
+  public static func places(in bytes: [UInt8]) throws(AvroError) -> [String: Range<Int>] {
+    var decoder = try afterMagic(bytes)
+    return try readPlaces(&decoder)
   }
 
-  /// Walks the header's metadata, and stops after it.
-  private static func forEachValue(
-    _ decoder: inout AvroDecoder, _ visit: (String, Range<Int>) -> Void
-  ) throws(AvroError) {
-    while true {
-      let count = try decoder.readBlockCount()
-      if count == 0 { return }
-      for _ in 0..<count {
-        let key = try decoder.readString()
-        let size = try decoder.readBytes().count
-        visit(key, (decoder.position - size)..<decoder.position)
-      }
+  private static func afterMagic(_ bytes: [UInt8]) throws(AvroError) -> AvroDecoder {
+    guard bytes.starts(with: [0x4F, 0x62, 0x6A, 1]) else {
+      throw AvroError("this is no Avro object container file", byteOffset: 0)
     }
+    return AvroDecoder(bytes, in: 4..<bytes.count)
   }
+
+  /// Reads the header's metadata, up to the sync marker after it.
+  private static func readPlaces(
+    _ decoder: inout AvroDecoder
+  ) throws(AvroError) -> [String: Range<Int>] {
+    var places: [String: Range<Int>] = Dictionary(minimumCapacity: 16)
+    while case let count = try decoder.readBlockCount(), count > 0 {
+      for _ in 0..<count { places[try decoder.readString()] = try decoder.skipBytes() }
+    }
+    return places
+  }
+
+  /// A header value as bytes; nil when it is absent.
+  public func value(_ key: String) -> [UInt8]? { places[key].map { Array(bytes[$0]) } }
 
   /// A header value as text; nil when it is absent or not UTF-8.
   public func text(_ key: String) -> String? {
-    metadata[key].flatMap { String(validating: $0, as: UTF8.self) }
+    places[key].flatMap { String(validating: bytes[$0], as: UTF8.self) }
   }
 
   /// The next block: how many objects it has, and a decoder at the first; nil at the end.

@@ -11,10 +11,21 @@ import Testing
     #expect(CRC32C().masked == 0xa282_ead8)
   }
 
+  @Test func bytesAreComparedAsArraysAre() {
+    let some: [[UInt8]] = [[], [0], [1], [0, 1], [1, 0], Array(0...99), Array(0...98) + [0]]
+    for left in some {
+      for right in some { #expect(left.hasSameBytes(as: right) == (left == right)) }
+    }
+  }
+
   @Test func pathsAreSplitLexically() {
     #expect(StoragePath.directory(of: "a/b") == "a")
     #expect(StoragePath.directory(of: "b") == ".")
     #expect(StoragePath.directory(of: "/b/") == "/")
+    #expect(StoragePath.directory(of: "ä//b/c/") == "ä//b")
+    #expect(StoragePath.directory(of: "ä//b/") == "ä")
+    for path in ["/", "//", "//b"] { #expect(StoragePath.directory(of: path) == "/") }
+    for path in ["", "b/"] { #expect(StoragePath.directory(of: path) == ".") }
     for path in ["/a/b", "b", "b/", "a//b//"] {
       #expect(StoragePath.lastComponent(of: path) == "b")
     }

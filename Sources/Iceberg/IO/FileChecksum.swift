@@ -52,27 +52,29 @@ enum AvroChecksum {
   static let entry = (key: FileChecksum.key, value: "00000000")
 
   /// The file with the checksum in the place of `entry`.
-  static func seal(_ file: consuming [UInt8]) -> [UInt8] {
+  static func seal(_ file: consuming [UInt8]) throws(AvroError) -> [UInt8] {
     var file = file
-    guard let place = place(in: file) else { return file }
+    guard let place = place(try AvroFileReader.places(in: file)) else { return file }
     let digits = CRC32C(of: file.rawSpan).digits
     file.replaceSubrange(place, with: digits)
     return file
   }
 
   /// Throws when the file has a checksum and it is another file's.
-  static func check(_ file: [UInt8], at location: String) throws(IcebergError) {
-    guard let place = place(in: file) else { return }
+  ///
+  /// - Parameter reader: of these bytes.
+  static func check(
+    _ file: [UInt8], _ reader: AvroFileReader, at location: String
+  ) throws(IcebergError) {
+    guard let place = place(reader.places) else { return }
     let checksum = CRC32C(of: file.rawSpan, withoutDigitsAt: place)
     guard file[place].elementsEqual(checksum.digits) else {
       throw FileChecksum.mismatch(location)
     }
   }
 
-  private static func place(in file: [UInt8]) -> Range<Int>? {
-    AvroFileReader.location(of: FileChecksum.key, in: file).flatMap { place in
-      place.count == FileChecksum.digitCount ? place : nil
-    }
+  private static func place(_ places: [String: Range<Int>]) -> Range<Int>? {
+    places[FileChecksum.key].flatMap { $0.count == FileChecksum.digitCount ? $0 : nil }
   }
 }
 

@@ -1,4 +1,5 @@
 import Avro
+import Storage
 
 extension ManifestList {
   /// Reads a list of any format version; fields are found by Iceberg field id, so the older names
@@ -11,8 +12,8 @@ extension ManifestList {
     do {
       var file = try AvroFileReader(bytes)
       if let location { try FileNameMark.check(file.text(FileNameMark.key), at: location) }
-      try AvroChecksum.check(bytes, at: location ?? "manifest list")
-      let steps = try ManifestListStep.plan(file.schema)
+      try AvroChecksum.check(bytes, file, at: location ?? "manifest list")
+      let steps = try ManifestListStep.plan(file)
       var manifests: [ManifestFile] = []
       while var (count, decoder) = try file.nextBlock() {
         while count > 0 {
@@ -35,26 +36,43 @@ extension ManifestList {
 }
 
 /// What becomes of each field of a manifest list, in the writer's order.
-private enum ManifestListStep {
+private enum ManifestListStep: Sendable {
   case skip(AvroSchema)
   case path
   case length
   case specID
   case content(AvroNulls)
-  case number(WritableKeyPath<ManifestFile, Int64>, AvroNulls)
-  case fileCount(WritableKeyPath<ManifestFile, Int32?>, AvroNulls)
-  case rowCount(WritableKeyPath<ManifestFile, Int64?>, AvroNulls)
+  case sequenceNumber(AvroNulls)
+  case minSequenceNumber(AvroNulls)
+  case addedSnapshotID(AvroNulls)
+  case addedFilesCount(AvroNulls)
+  case existingFilesCount(AvroNulls)
+  case deletedFilesCount(AvroNulls)
+  case addedRowsCount(AvroNulls)
+  case existingRowsCount(AvroNulls)
+  case deletedRowsCount(AvroNulls)
+  case firstRowID(AvroNulls)
   case partitions(AvroNulls, [SummaryStep])
   case keyMetadata(AvroNulls)
 
-  enum SummaryStep {
+  enum SummaryStep: Sendable {
     case skip(AvroSchema)
     case containsNull
     case containsNaN(AvroNulls)
-    case bound(WritableKeyPath<PartitionFieldSummary, [UInt8]?>, AvroNulls)
+    case lowerBound(AvroNulls)
+    case upperBound(AvroNulls)
   }
 
-  static func plan(_ schema: AvroSchema) throws(IcebergError) -> [ManifestListStep] {
+  /// Lists are alike, and to make their plan takes longer than to read a few lines.
+  private static let known = SmallCache<AvroSchemaText, [ManifestListStep]>(capacity: 8)
+
+  /// The plan for a list, made or known from others that were written alike.
+  static func plan(_ file: AvroFileReader) throws(IcebergError) -> [ManifestListStep] {
+    guard let text = file.keptSchemaText else { return try plan(file.schema) }
+    return try known.value(text) { () throws(IcebergError) in try plan(file.schema) }
+  }
+
+  private static func plan(_ schema: AvroSchema) throws(IcebergError) -> [ManifestListStep] {
     guard case .record(_, let fields) = schema.shape else {
       throw IcebergError(.invalidMetadata, "a manifest list must hold records")
     }
@@ -96,16 +114,16 @@ private enum ManifestListStep {
       try required(integers)
       return .specID
     case 517: return .content(try nulls(integers))
-    case 515: return .number(\.sequenceNumber, try nulls(integers))
-    case 516: return .number(\.minSequenceNumber, try nulls(integers))
-    case 503: return .number(\.addedSnapshotID, try nulls(integers))
-    case 504: return .fileCount(\.addedFilesCount, try nulls(integers))
-    case 505: return .fileCount(\.existingFilesCount, try nulls(integers))
-    case 506: return .fileCount(\.deletedFilesCount, try nulls(integers))
-    case 512: return .rowCount(\.addedRowsCount, try nulls(integers))
-    case 513: return .rowCount(\.existingRowsCount, try nulls(integers))
-    case 514: return .rowCount(\.deletedRowsCount, try nulls(integers))
-    case 520: return .rowCount(\.firstRowID, try nulls(integers))
+    case 515: return .sequenceNumber(try nulls(integers))
+    case 516: return .minSequenceNumber(try nulls(integers))
+    case 503: return .addedSnapshotID(try nulls(integers))
+    case 504: return .addedFilesCount(try nulls(integers))
+    case 505: return .existingFilesCount(try nulls(integers))
+    case 506: return .deletedFilesCount(try nulls(integers))
+    case 512: return .addedRowsCount(try nulls(integers))
+    case 513: return .existingRowsCount(try nulls(integers))
+    case 514: return .deletedRowsCount(try nulls(integers))
+    case 520: return .firstRowID(try nulls(integers))
     case 519: return .keyMetadata(try nulls([.bytes]))
     case 507:
       let slot = try AvroSlot(field)
@@ -132,9 +150,9 @@ private enum ManifestListStep {
         steps.append(
           .containsNaN(try AvroSlot(field).expecting([.boolean], field.name)))
       case 510:
-        steps.append(.bound(\.lowerBound, try AvroSlot(field).expecting([.bytes], field.name)))
+        steps.append(.lowerBound(try AvroSlot(field).expecting([.bytes], field.name)))
       case 511:
-        steps.append(.bound(\.upperBound, try AvroSlot(field).expecting([.bytes], field.name)))
+        steps.append(.upperBound(try AvroSlot(field).expecting([.bytes], field.name)))
       default: steps.append(.skip(field.schema))
       }
     }
@@ -164,10 +182,17 @@ extension AvroDecoder {
           throw AvroError("unknown manifest content \(value)", byteOffset: position)
         }
         manifest.content = content
-      case .number(let path, let nulls):
-        manifest[keyPath: path] = try readOptionalLong(nulls) ?? 0
-      case .fileCount(let path, let nulls): manifest[keyPath: path] = try readOptionalInt(nulls)
-      case .rowCount(let path, let nulls): manifest[keyPath: path] = try readOptionalLong(nulls)
+      case .sequenceNumber(let nulls): manifest.sequenceNumber = try readOptionalLong(nulls) ?? 0
+      case .minSequenceNumber(let nulls):
+        manifest.minSequenceNumber = try readOptionalLong(nulls) ?? 0
+      case .addedSnapshotID(let nulls): manifest.addedSnapshotID = try readOptionalLong(nulls) ?? 0
+      case .addedFilesCount(let nulls): manifest.addedFilesCount = try readOptionalInt(nulls)
+      case .existingFilesCount(let nulls): manifest.existingFilesCount = try readOptionalInt(nulls)
+      case .deletedFilesCount(let nulls): manifest.deletedFilesCount = try readOptionalInt(nulls)
+      case .addedRowsCount(let nulls): manifest.addedRowsCount = try readOptionalLong(nulls)
+      case .existingRowsCount(let nulls): manifest.existingRowsCount = try readOptionalLong(nulls)
+      case .deletedRowsCount(let nulls): manifest.deletedRowsCount = try readOptionalLong(nulls)
+      case .firstRowID(let nulls): manifest.firstRowID = try readOptionalLong(nulls)
       case .partitions(let nulls, let steps):
         if try readPresence(nulls) { manifest.partitions = try readSummaries(steps) }
       case .keyMetadata(let nulls): manifest.keyMetadata = try readOptionalBytes(nulls)
@@ -189,8 +214,8 @@ extension AvroDecoder {
           case .containsNull: summary.containsNull = try readBoolean()
           case .containsNaN(let nulls):
             if try readPresence(nulls) { summary.containsNaN = try readBoolean() }
-          case .bound(let path, let nulls):
-            summary[keyPath: path] = try readOptionalBytes(nulls)
+          case .lowerBound(let nulls): summary.lowerBound = try readOptionalBytes(nulls)
+          case .upperBound(let nulls): summary.upperBound = try readOptionalBytes(nulls)
           }
         }
         summaries.append(summary)

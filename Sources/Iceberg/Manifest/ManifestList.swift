@@ -45,7 +45,7 @@ public enum ManifestList {
         file.append { encoder in encoder.write(manifest, formatVersion: formatVersion) }
         try file.closeFullBlock()
       }
-      return AvroChecksum.seal(
+      return try AvroChecksum.seal(
         try file.finish(
           schemaText: texts.avro, metadata: metadata.map { (key: $0.0, value: $0.1) }))
     } catch {

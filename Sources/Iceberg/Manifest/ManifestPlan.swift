@@ -59,7 +59,7 @@ struct ManifestPlan: Sendable {
   let hasSequenceNumbers: Bool
 
   private struct Source: Equatable, Sendable {
-    var schemaText: [UInt8]
+    var schemaText: AvroSchemaText
     var spec: PartitionSpec
     var types: [IcebergType?]
     var statistics: ManifestReader.Statistics

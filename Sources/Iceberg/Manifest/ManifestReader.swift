@@ -47,7 +47,7 @@ public struct ManifestReader: Sendable {
         throw IcebergError(.unsupported, "encrypted manifests are not supported")
       }
       try FileNameMark.check(file.text(FileNameMark.key), at: manifest.path)
-      try AvroChecksum.check(bytes, at: manifest.path)
+      try AvroChecksum.check(bytes, file, at: manifest.path)
       formatVersion = try ManifestReader.formatVersion(file)
       self.schema =
         if let schema {
@@ -95,7 +95,7 @@ public struct ManifestReader: Sendable {
 
   private static func json(_ file: AvroFileReader, _ key: String) throws(IcebergError) -> JSONValue
   {
-    guard let text = file.metadata[key] else {
+    guard let text = file.value(key) else {
       throw IcebergError(.invalidMetadata, "the header lacks '\(key)'")
     }
     do {

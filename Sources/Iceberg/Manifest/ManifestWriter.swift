@@ -81,7 +81,7 @@ public struct ManifestWriter: Sendable {
     if let location { metadata.append(FileNameMark.entry(location)) }
     metadata.append(AvroChecksum.entry)
     do {
-      let bytes = AvroChecksum.seal(
+      let bytes = try AvroChecksum.seal(
         try file.finish(
           schemaText: texts.avro, metadata: metadata.map { (key: $0.0, value: $0.1) }))
       written.length = Int64(bytes.count)

@@ -167,11 +167,11 @@ public struct Relocation: Sendable {
         }
       }
       var metadata: [(key: String, value: String)] = []
-      for key in reader.metadata.keys.sorted() where !key.hasPrefix("avro.") {
+      for key in reader.places.keys.sorted() where !key.hasPrefix("avro.") {
         metadata.append(
           (key, key == FileChecksum.key ? AvroChecksum.entry.value : reader.text(key) ?? ""))
       }
-      return AvroChecksum.seal(try writer.finish(schema: reader.schema, metadata: metadata))
+      return try AvroChecksum.seal(try writer.finish(schema: reader.schema, metadata: metadata))
     } catch let error as AvroError {
       throw IcebergError(error)
     } catch let error as IcebergError {
