@@ -114,10 +114,11 @@ nightly-tables-%: setup
 	swift build -c release --product simulate-tables $(SWIFT_FLAGS)
 	SWIFT_DETERMINISTIC_HASHING=1 .build/release/simulate-tables --first 1000000 --histories 1000000 --part $*/16
 
-# Random point-in-time joins beside nested loops, and beside DuckDB's and Polars' as-of joins.
+# Random point-in-time joins beside nested loops, and beside DuckDB's and Polars' as-of joins; features of all types
+# in files of all shapes.
 nightly-training-sets:
-	FSTORE_JOIN_SEEDS=100000 FSTORE_TRAINING_SET_SEEDS=1000 \
-	  bash -c '$(NIGHTLY) --filter "RandomJoinTests|RandomTrainingSetTests|AsOfJoinTests"'
+	FSTORE_JOIN_SEEDS=100000 FSTORE_TRAINING_SET_SEEDS=1000 FSTORE_FEATURE_SEEDS=1000 \
+	  bash -c '$(NIGHTLY) --filter "RandomJoinTests|RandomTrainingSetTests|RandomFeatureTests|AsOfJoinTests"'
 
 # Processes that work with one table, PyIceberg among them.
 nightly-concurrency:

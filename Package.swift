@@ -80,7 +80,9 @@ let package = Package(
 
     .target(
       name: "TestSupport",
-      dependencies: ["Storage", "Columnar", "JSON", "OnlineStore", "WriteAheadLog"],
+      dependencies: [
+        "Storage", "Columnar", "FeatureModel", "JSON", "OnlineStore", "WriteAheadLog",
+      ],
       path: "Tests/TestSupport", swiftSettings: testSettings),
     .target(
       name: "LogSimulation", dependencies: ["WriteAheadLog", "Storage", "TestSupport"],

@@ -7,62 +7,6 @@ import TestSupport
 // Rows, keys and entries: what is encoded is read back the same by every reader, under the definition of
 // the time and under later ones; and no two keys have the same bytes.
 
-/// A type, of which lists have elements of any other.
-private func randomType(_ generator: inout SeededGenerator, isKey: Bool = false) -> FeatureType {
-  let keys: [FeatureType] = [
-    .boolean, .int, .long, .string, .binary, .date, .timestamp, .uuid,
-  ]
-  if isKey { return keys[generator.below(keys.count)] }
-  switch generator.below(12) {
-  case 0: return .float
-  case 1: return .double
-  case 2: return .decimal(precision: 1 + generator.below(38), scale: 0)
-  case 3:
-    return .list(
-      element: keys[generator.below(keys.count)],
-      dimension: generator.oneIn(2) ? 1 + generator.below(5) : nil)
-  case 4: return .list(element: .float, dimension: generator.oneIn(2) ? 8 : nil)
-  default: return keys[generator.below(keys.count)]
-  }
-}
-
-private func randomValue(
-  _ type: FeatureType, _ generator: inout SeededGenerator, isNullable: Bool = true,
-  isNarrow: Bool = false
-) -> FeatureValue {
-  if isNullable, generator.oneIn(5) { return .null }
-  func integer() -> Int64 {
-    let bits = Int64(bitPattern: generator.next())
-    return isNarrow ? bits & 3 : bits >> Int64(generator.below(64))
-  }
-  func bytes(_ count: Int) -> [UInt8] {
-    (0..<count).map { _ in isNarrow ? UInt8(generator.below(2)) : UInt8(generator.below(256)) }
-  }
-  switch type {
-  case .boolean: return .boolean(generator.oneIn(2))
-  case .int: return .int(Int32(truncatingIfNeeded: integer()))
-  case .long: return .long(integer())
-  case .float: return .float(Float(bitPattern: UInt32(truncatingIfNeeded: integer())))
-  case .double: return .double(Double(bitPattern: UInt64(bitPattern: integer())))
-  case .string:
-    let letters = isNarrow ? ["a", "b"] : ["a", "\0", "ü", "\u{1F600}", "z"]
-    return .string(
-      (0..<generator.below(isNarrow ? 3 : 12)).map { _ in letters[generator.below(letters.count)] }
-        .joined())
-  case .binary: return .binary(bytes(generator.below(isNarrow ? 3 : 20)))
-  case .date: return .date(Int32(truncatingIfNeeded: integer()))
-  case .timestamp: return .timestamp(integer())
-  case .decimal(let precision, _):
-    var limit: Int128 = 1
-    for _ in 0..<precision { limit *= 10 }
-    return .decimal(unscaled: (Int128(integer()) * Int128(integer())) % limit)
-  case .uuid: return .uuid(bytes(16))
-  case .list(let element, let dimension):
-    let count = dimension ?? generator.below(6)
-    return .list((0..<count).map { _ in randomValue(element, &generator, isNullable: false) })
-  }
-}
-
 /// Equal, with NaN equal to itself.
 private func isSame(_ left: FeatureValue, _ right: FeatureValue) -> Bool {
   switch (left, right) {
@@ -77,10 +21,10 @@ private func isSame(_ left: FeatureValue, _ right: FeatureValue) -> Bool {
 private func randomGroup(_ generator: inout SeededGenerator) throws -> FeatureGroup {
   var (keys, features): ([Feature], [Feature]) = ([], [])
   for index in 0...generator.below(4) {
-    keys.append(Feature("k\(index)", randomType(&generator, isKey: true)))
+    keys.append(Feature("k\(index)", generator.featureType(isKey: true)))
   }
   for index in 0...generator.below(20) {
-    features.append(Feature("f\(index)", randomType(&generator)))
+    features.append(Feature("f\(index)", generator.featureType()))
   }
   return try FeatureGroup(
     id: 1, name: "g", recordIdentifiers: keys, eventTimeName: "t", features: features)
@@ -97,10 +41,10 @@ private func columns(_ features: [Feature], _ rows: [[FeatureValue]]) throws -> 
 func checkRows(_ generator: inout SeededGenerator) throws -> Int {
   let group = try randomGroup(&generator)
   let later = try group.adding(
-    (0...generator.below(9)).map { Feature("later\($0)", randomType(&generator)) })
+    (0...generator.below(9)).map { Feature("later\($0)", generator.featureType()) })
   var rows: [[FeatureValue]] = []
   for _ in 0...generator.below(64) {
-    rows.append(group.features.map { randomValue($0.type, &generator) })
+    rows.append(group.features.map { generator.featureValue($0.type) })
   }
   let encoded = RowCodec(group).encode(try columns(group.features, rows), rowCount: rows.count)
   let readers = [RowReader(group), RowReader(later)]
@@ -143,7 +87,7 @@ func checkKeys(_ generator: inout SeededGenerator) throws -> Int {
   for _ in 0...generator.below(64) {
     keys.append(
       codec.identifiers.map {
-        randomValue($0.type, &generator, isNullable: false, isNarrow: isNarrow)
+        generator.featureValue($0.type, isNullable: false, isNarrow: isNarrow)
       })
   }
   let encoded = codec.encode(try columns(codec.identifiers, keys), rowCount: keys.count)

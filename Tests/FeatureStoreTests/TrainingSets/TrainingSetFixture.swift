@@ -14,10 +14,11 @@ final class TrainingSetFixture {
 
   static let day = "2026-01-02T"
 
-  init(clock: any WallClock = SystemClock()) throws {
+  init(clock: any WallClock = SystemClock(), isDurable: Bool = true) throws {
     base = try StoreFixture()
     var options = FeatureStore.Options()
     options.flushesAutomatically = false
+    options.isDurable = isDurable
     store = try FeatureStore.open(at: base.directory, options: options, clock: clock)
     folder = FileManager.default.temporaryDirectory.appending(path: "sets-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
