@@ -39,7 +39,8 @@ extension RawSpan {
 
 /// Bits under construction: appended one by one or in runs, then frozen into a buffer.
 public struct BitmapBuilder: Sendable {
-  private var words: [UInt64] = []
+  /// The bits, 64 in each; those of the last one that are none are 0.
+  public private(set) var words: [UInt64] = []
   public private(set) var count = 0
   public private(set) var onesCount = 0
 

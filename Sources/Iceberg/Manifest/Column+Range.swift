@@ -8,19 +8,9 @@ struct ColumnRange {
 }
 
 extension Column {
-  /// Which values are there, also within the structs around them; nil when all are.
-  func presence(within parent: [Bool]?) -> [Bool]? {
-    guard let validity else { return parent }
-    let bits = validity.bytes
-    var presence = [Bool](repeating: false, count: count)
-    for index in 0..<count { presence[index] = Bitmap.isSet(bits, offset + index) }
-    if let parent { for index in 0..<count where !parent[index] { presence[index] = false } }
-    return presence
-  }
-
   /// The range of a column of a primitive type; texts, binaries, fixed values and UUIDs give
   /// `binary` literals. The caller has checked that the column is of the type.
-  func range(of type: IcebergType, presence: [Bool]?) -> ColumnRange {
+  func range(of type: IcebergType, presence: Presence?) -> ColumnRange {
     switch type {
     case .boolean: return booleanRange(presence)
     case .int: return range(Int32.self, presence) { .int($0) }
@@ -46,20 +36,17 @@ extension Column {
   }
 
   private func range<Number: FixedWidthInteger & BitwiseCopyable>(
-    _: Number.Type, _ presence: [Bool]?, _ literal: (Number) -> Literal
+    _: Number.Type, _ presence: Presence?, _ literal: (Number) -> Literal
   ) -> ColumnRange {
     let values = values(as: Number.self)
     var lowest = Number.max
     var highest = Number.min
-    if let presence {
-      for index in 0..<values.count where presence[index] {
-        lowest = min(lowest, values[index])
-        highest = max(highest, values[index])
-      }
-    } else {
-      for index in 0..<values.count {
-        lowest = min(lowest, values[index])
-        highest = max(highest, values[index])
+    var present = PresentRows(presence, rowCount: count)
+    while let rows = present.next() {
+      for row in rows {
+        let value = values[row]
+        if value < lowest { lowest = value }
+        if value > highest { highest = value }
       }
     }
     guard lowest <= highest else { return ColumnRange() }
@@ -67,80 +54,103 @@ extension Column {
   }
 
   private func floatingRange<Number: BinaryFloatingPoint & BitwiseCopyable>(
-    _: Number.Type, _ presence: [Bool]?, _ literal: (Number) -> Literal
+    _: Number.Type, _ presence: Presence?, _ literal: (Number) -> Literal
   ) -> ColumnRange {
     let values = values(as: Number.self)
     var lowest = Number.infinity
     var highest = -Number.infinity
     var nanCount = 0
-    for index in 0..<values.count where presence?[index] ?? true {
-      let value = values[index]
-      // Comparisons with NaN are false, so it never becomes a bound.
-      if value < lowest { lowest = value }
-      if value > highest { highest = value }
-      nanCount += value.isNaN ? 1 : 0
+    var present = PresentRows(presence, rowCount: count)
+    while let rows = present.next() {
+      for row in rows {
+        let value = values[row]
+        // Comparisons with NaN are false, so it never becomes a bound.
+        if value < lowest { lowest = value }
+        if value > highest { highest = value }
+        if !(value <= .infinity) { nanCount += 1 }
+      }
     }
-    let present = presence.map { $0.reduce(0) { $0 + ($1 ? 1 : 0) } } ?? values.count
-    guard present > nanCount else { return ColumnRange(nanCount: nanCount) }
+    guard (presence?.presentCount ?? count) > nanCount else {
+      return ColumnRange(nanCount: nanCount)
+    }
     return ColumnRange(lower: literal(lowest), upper: literal(highest), nanCount: nanCount)
   }
 
-  private func booleanRange(_ presence: [Bool]?) -> ColumnRange {
+  private func booleanRange(_ presence: Presence?) -> ColumnRange {
     let values = booleans
-    var (present, trues) = (count, 0)
+    let presentCount = presence?.presentCount ?? count
+    var trues = 0
     if let presence {
-      present = 0
-      for index in 0..<count where presence[index] {
-        present += 1
-        trues += values[index] ? 1 : 0
-      }
+      var present = PresentRows(presence, rowCount: count)
+      while let rows = present.next() { for row in rows where values[row] { trues += 1 } }
     } else {
       trues = values.trueCount
     }
-    guard present > 0 else { return ColumnRange() }
-    return ColumnRange(lower: .boolean(trues == present), upper: .boolean(trues > 0))
+    guard presentCount > 0 else { return ColumnRange() }
+    return ColumnRange(lower: .boolean(trues == presentCount), upper: .boolean(trues > 0))
   }
 
   /// - Parameter place: where in `bytes` a value is.
   @inline(__always) private func bytesRange(
-    _ presence: [Bool]?, _ bytes: RawSpan, _ place: (Int) -> Range<Int>
+    _ presence: Presence?, _ bytes: RawSpan, _ place: (Int) -> Range<Int>
   ) -> ColumnRange {
-    let all = Span<UInt8>(_bytes: bytes)
     var lowest: Range<Int>?
     var highest: Range<Int>?
-    for index in 0..<count where presence?[index] ?? true {
-      let value = place(index)
-      guard let low = lowest, let high = highest else {
-        (lowest, highest) = (value, value)
-        continue
-      }
-      if all.extracting(value).precedes(all.extracting(low)) {
-        lowest = value
-      } else if all.extracting(high).precedes(all.extracting(value)) {
-        highest = value
+    var present = PresentRows(presence, rowCount: count)
+    while let rows = present.next() {
+      for row in rows {
+        let value = place(row)
+        guard let low = lowest, let high = highest else {
+          (lowest, highest) = (value, value)
+          continue
+        }
+        if bytes.extracting(value).precedes(bytes.extracting(low)) {
+          lowest = value
+        } else if bytes.extracting(high).precedes(bytes.extracting(value)) {
+          highest = value
+        }
       }
     }
     guard let lowest, let highest else { return ColumnRange() }
     return ColumnRange(
-      lower: .binary(Array(copying: all.extracting(lowest))),
-      upper: .binary(Array(copying: all.extracting(highest))))
+      lower: .binary(Array(copying: bytes.extracting(lowest))),
+      upper: .binary(Array(copying: bytes.extracting(highest))))
   }
 }
 
 extension [UInt8] {
-  fileprivate init(copying value: Span<UInt8>) {
+  fileprivate init(copying value: RawSpan) {
     self = []
-    reserveCapacity(value.count)
-    for position in 0..<value.count { append(value[position]) }
+    let bytes = Span<UInt8>(_bytes: value)
+    reserveCapacity(bytes.count)
+    for position in 0..<bytes.count { append(bytes[position]) }
   }
 }
 
-extension Span<UInt8> {
+extension RawSpan {
   /// The order of unsigned bytes; of two of which one begins with the other, the shorter is first.
-  @inline(__always) fileprivate func precedes(_ other: Span<UInt8>) -> Bool {
-    for index in 0..<Swift.min(count, other.count) where self[index] != other[index] {
-      return self[index] < other[index]
+  @inline(__always) fileprivate func precedes(_ other: RawSpan) -> Bool {
+    let common = Swift.min(byteCount, other.byteCount)
+    var index = 0
+    while index + 8 <= common {
+      let (own, theirs) = (word(at: index), other.word(at: index))
+      if own != theirs { return own < theirs }
+      index += 8
     }
-    return count < other.count
+    while index < common {
+      let (own, theirs) = (byte(at: index), other.byte(at: index))
+      if own != theirs { return own < theirs }
+      index += 1
+    }
+    return byteCount < other.byteCount
+  }
+
+  /// Eight bytes, of which the first counts most.
+  @inline(__always) private func word(at index: Int) -> UInt64 {
+    UInt64(bigEndian: unsafe unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
+  }
+
+  @inline(__always) private func byte(at index: Int) -> UInt8 {
+    unsafe unsafeLoad(fromByteOffset: index, as: UInt8.self)
   }
 }

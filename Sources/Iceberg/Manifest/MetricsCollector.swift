@@ -86,8 +86,8 @@ struct ColumnMetrics: Sendable {
   }
 
   /// - Parameter parentPresence: which of the structs around the values are there; nil for all.
-  mutating func add(_ column: Column, parentPresence: [Bool]?) throws(IcebergError) {
-    let presence = column.presence(within: parentPresence)
+  mutating func add(_ column: Column, parentPresence: Presence?) throws(IcebergError) {
+    let presence = Presence(of: column, within: parentPresence)
     if case .structure(let fields) = column.type, case .structure = field.type {
       for index in members.indices {
         let id = members[index].field.id
@@ -105,7 +105,7 @@ struct ColumnMetrics: Sendable {
       throw IcebergError(
         .invalidArgument, "'\(field.name)' is of \(field.type), its column of \(column.type)")
     }
-    let absent = presence.map { $0.reduce(0) { $0 + ($1 ? 0 : 1) } } ?? 0
+    let absent = presence.map { column.count - $0.presentCount } ?? 0
     valueCount += Int64(column.count)
     nullCount += Int64(absent)
     guard absent < column.count else { return }
