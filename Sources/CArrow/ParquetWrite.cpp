@@ -5,6 +5,7 @@
 #include <arrow/c/bridge.h>
 #include <arrow/io/memory.h>
 #include <arrow/record_batch.h>
+#include <arrow/util/compression.h>
 #include <arrow/util/key_value_metadata.h>
 #include <parquet/arrow/schema.h>
 #include <parquet/arrow/writer.h>
@@ -55,6 +56,13 @@ void SetFile(const CArrowParquetWriteOptions& options, parquet::WriterProperties
   if (options.hasPageChecksums) builder->enable_page_checksum();
 }
 
+void SetUncompressed(const std::shared_ptr<parquet::schema::ColumnPath>& path,
+                     parquet::WriterProperties::Builder* builder) {
+  builder->compression(path, parquet::Compression::UNCOMPRESSED);
+  // Instead of the file's level.
+  builder->codec_options(path, std::make_shared<arrow::util::CodecOptions>());
+}
+
 arrow::Status SetLeaves(const CArrowParquetWriteOptions& options, const arrow::Schema& schema,
                         parquet::WriterProperties::Builder* builder) {
   auto defaults = parquet::WriterProperties::Builder().enable_store_decimal_as_integer()->build();
@@ -74,6 +82,7 @@ arrow::Status SetLeaves(const CArrowParquetWriteOptions& options, const arrow::S
       builder->disable_dictionary(path);
       builder->encoding(path, encoding);
     }
+    if (!leaf.isCompressed) SetUncompressed(path, builder);
     if (!leaf.hasStatistics) builder->disable_statistics(path);
     if (leaf.hasBloomFilter) {
       parquet::BloomFilterOptions bloom;
@@ -175,22 +184,43 @@ arrow::Status EndRowGroup(CArrowParquetWriter* handle) {
   return arrow::Status::OK();
 }
 
+// The properties of a file that is to have the columns compressed that another one has, if that has the codec at all.
+std::shared_ptr<parquet::WriterProperties> CompressedAs(const parquet::FileMetaData& other,
+                                                        const parquet::WriterProperties& properties) {
+  parquet::WriterProperties::Builder builder(properties);
+  const auto codec = properties.default_column_properties().compression();
+  bool hasCodec = false;
+  auto rows = other.num_row_groups() == 0 ? nullptr : other.RowGroup(0);
+  for (int leaf = 0; rows != nullptr && leaf < rows->num_columns(); leaf++) {
+    auto chunk = rows->ColumnChunk(leaf);
+    if (chunk->compression() == codec) {
+      hasCodec = true;
+    } else if (chunk->compression() == parquet::Compression::UNCOMPRESSED) {
+      SetUncompressed(chunk->path_in_schema(), &builder);
+    }
+  }
+  return hasCodec ? builder.build() : nullptr;
+}
+
 arrow::Status Copy(CArrowParquetWriter* handle, const carrow::ReaderState& from, bool* isCopied) {
   *isCopied = false;
   // What was written so went into the file itself.
   if (handle->writer != nullptr && handle->image == nullptr) return arrow::Status::OK();
   const bool isFirst = handle->copy == nullptr;
+  auto properties = isFirst ? CompressedAs(*from.metadata, *handle->properties) : nullptr;
   if (isFirst) {
+    if (properties == nullptr) return arrow::Status::OK();
     std::shared_ptr<parquet::SchemaDescriptor> schema;
     ARROW_RETURN_NOT_OK(parquet::arrow::ToParquetSchema(
-        handle->schema.get(), *handle->properties, *handle->arrowProperties, &schema));
-    handle->copy = std::make_unique<carrow::RowGroupCopy>(handle->sink, std::move(schema),
-                                                          handle->properties);
+        handle->schema.get(), *properties, *handle->arrowProperties, &schema));
+    handle->copy = std::make_unique<carrow::RowGroupCopy>(handle->sink, std::move(schema), properties);
   }
   if (!handle->copy->CanTake(*from.metadata)) {
     if (isFirst) handle->copy.reset();
     return arrow::Status::OK();
   }
+  // Rows that follow are written alike.
+  if (isFirst) handle->properties = std::move(properties);
   ARROW_RETURN_NOT_OK(EndRowGroup(handle));
   for (int rowGroup = 0; rowGroup < from.metadata->num_row_groups(); rowGroup++) {
     ARROW_RETURN_NOT_OK(
@@ -216,6 +246,26 @@ arrow::Status Finish(CArrowParquetWriter* handle, CArrowParquetFile* out, int64_
 }
 
 }  // namespace
+
+bool CArrowCompressedBytes(int32_t compression, int32_t compressionLevel, const void* bytes,
+                           int64_t count, int64_t* out, CArrowStatus* status) {
+  return Guard(status, [&]() -> arrow::Status {
+    ARROW_ASSIGN_OR_RAISE(auto type, CompressionOf(compression));
+    const bool hasLevel = type == arrow::Compression::ZSTD;
+    ARROW_ASSIGN_OR_RAISE(
+        auto codec,
+        hasLevel ? arrow::util::Codec::Create(type, compressionLevel) : arrow::util::Codec::Create(type));
+    if (codec == nullptr) {
+      *out = count;
+      return arrow::Status::OK();
+    }
+    auto* input = static_cast<const uint8_t*>(bytes);
+    std::vector<uint8_t> output(codec->MaxCompressedLen(count, input));
+    ARROW_ASSIGN_OR_RAISE(
+        *out, codec->Compress(count, input, static_cast<int64_t>(output.size()), output.data()));
+    return arrow::Status::OK();
+  });
+}
 
 bool CArrowParquetWriterOpen(CArrowSink sink, ArrowSchema* schema,
                              const CArrowParquetWriteOptions* options, CArrowParquetWriter** out,

@@ -143,8 +143,9 @@ inline std::unique_ptr<parquet::PageReader> OpenPages(
     const ChunkToRead& chunk, const std::function<PagesToRead(const ChunkLayout&)>& choose,
     std::function<bool(const parquet::DataPageStats&)> isSkipped) {
   auto metadata = chunk.rows->metadata()->ColumnChunk(chunk.leaf);
+  const bool isCompressed = metadata->compression() != parquet::Compression::UNCOMPRESSED;
   if (metadata->crypto_metadata() != nullptr ||
-      metadata->compression() != parquet::Compression::ZSTD) {
+      (isCompressed && metadata->compression() != parquet::Compression::ZSTD)) {
     auto pages = chunk.rows->GetColumnPageReader(chunk.leaf);
     if (isSkipped) pages->set_data_page_filter(std::move(isSkipped));
     return pages;
@@ -155,11 +156,11 @@ inline std::unique_ptr<parquet::PageReader> OpenPages(
   const parquet::ColumnDescriptor* leaf = chunk.file->metadata()->schema()->Column(chunk.leaf);
   PagesToRead pages = choose(layout);
   auto stream = std::make_shared<ChunkStream>(chunk.source, std::move(pages.bytes), chunk.pool);
-  auto compressed = parquet::PageReader::Open(std::move(stream), pages.valueCount,
-                                              parquet::Compression::UNCOMPRESSED,
-                                              chunk.properties, *leaf);
-  if (isSkipped) compressed->set_data_page_filter(std::move(isSkipped));
-  return std::make_unique<ZstandardPages>(std::move(compressed), chunk.zstandard, chunk.page);
+  auto stored = parquet::PageReader::Open(std::move(stream), pages.valueCount,
+                                          parquet::Compression::UNCOMPRESSED, chunk.properties, *leaf);
+  if (isSkipped) stored->set_data_page_filter(std::move(isSkipped));
+  if (!isCompressed) return stored;
+  return std::make_unique<ZstandardPages>(std::move(stored), chunk.zstandard, chunk.page);
 }
 
 }  // namespace carrow

@@ -42,7 +42,7 @@ final class FormatWriter {
       // As data files: level 3 takes half as long again for a few per cent.
       options.compression = .zstandard(level: 1)
       if let rowGroupRows { options.rowGroupRows = rowGroupRows }
-      if let batch, var sample = EncodingSample(batch) { sample.choose(&options) }
+      if let batch, var sample = EncodingSample(batch) { try sample.choose(&options) }
       writer = .parquet(try ParquetWriter(file: file, schema: schema, options: options))
     case .arrowFile, .arrowStream:
       writer = .arrow(

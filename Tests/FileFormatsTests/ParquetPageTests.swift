@@ -87,6 +87,7 @@ import Testing
       for id in 1...8 as ClosedRange<Int32> where random.oneIn(2) {
         options.columnsByFieldID[id] = ParquetColumnOptions(
           encoding: [.plain, .dictionary][random.below(2)])
+        options.columnsByFieldID[id]?.isCompressed = random.oneIn(2)
       }
     }
     let reader = try ParquetReader(file: MemoryFile(bytes))
@@ -237,7 +238,8 @@ import Testing
   }
 
   /// Each byte of the others that is read is one that an object store sends.
-  @Test func pagesWithoutChosenRowsAreNotRead() throws {
+  @Test(arguments: [true, false])
+  func pagesWithoutChosenRowsAreNotRead(areCompressed: Bool) throws {
     var random = SeededGenerator(seed: 5)
     let numbers = (0..<20_000).map { _ in Int64.random(in: 0...(.max), using: &random) }
     let schema = Schema([Field("id", .int64, isNullable: false, fieldID: 1)])
@@ -248,6 +250,7 @@ import Testing
         options.pageRows = 100
         options.pageBytes = 1 << 20
         options.columnsByFieldID[1] = ParquetColumnOptions(encoding: .plain)
+        options.columnsByFieldID[1]?.isCompressed = areCompressed
       })
     let reader = try ParquetReader(file: file)
     let pages = try reader.pages(rowGroup: 0, leaf: 0)

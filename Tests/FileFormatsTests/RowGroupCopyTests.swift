@@ -164,9 +164,24 @@ import Testing
     }
   }
 
+  @Test func columnsThatAreNotCompressedAreCopied() throws {
+    let source = try Self.file(
+      0..<50, Self.options { $0.columnsByFieldID[3]?.isCompressed = false })
+    let copy = MemoryFile()
+    let writer = try ParquetWriter(file: copy, schema: Self.schema, options: Self.options())
+    #expect(try writer.copyRowGroups(of: ParquetReader(file: source)))
+    _ = try writer.finish()
+    try Self.expectRows(copy, [0..<50])
+    let reader = try ParquetReader(file: copy)
+    let chunks = try (0..<4).map { try reader.columnChunk(rowGroup: 0, leaf: $0) }
+    #expect(
+      chunks.map { $0.compressedBytes == $0.uncompressedBytes } == [false, false, true, false])
+  }
+
   @Test func filesThatDifferAreNotCopied() throws {
     let others: [(String, ParquetWriterOptions)] = [
       ("compression", Self.options { $0.compression = .snappy }),
+      ("no compression", Self.options { $0.compression = .none }),
       ("page index", Self.options { $0.hasPageIndex = false }),
       ("bloom filter", Self.options { $0.columnsByFieldID[1]?.bloomFilter = nil }),
       ("statistics", Self.options { $0.columnsByFieldID[2]?.hasStatistics = false }),

@@ -61,7 +61,7 @@ import Testing
     var sample = try #require(EncodingSample(sampled))
     var options = ParquetWriterOptions()
     options.columnsByFieldID[1] = ParquetColumnOptions(encoding: .dictionary, bloomFilter: .init())
-    sample.choose(&options)
+    try sample.choose(&options)
     // Every id is another: no dictionary, and the rest of its options stays.
     #expect(options.columnsByFieldID[1]?.encoding == .plain)
     #expect(options.columnsByFieldID[1]?.bloomFilter != nil)
@@ -79,9 +79,32 @@ import Testing
     }
     var sample = try #require(EncodingSample(batchOf(mixed)))
     var options = ParquetWriterOptions()
-    sample.choose(&options)
+    try sample.choose(&options)
     #expect(options.columnsByFieldID[3]?.encoding == .plain)
     #expect(options.columnsByFieldID[2]?.encoding == .dictionary)
+  }
+
+  @Test func numbersThatHardlyBecomeSmallerAreNotCompressed() throws {
+    var random = SeededGenerator(seed: 1)
+    let measured = rows(20_000).map { row -> Row in
+      var row = row
+      row.x = row.x.map { _ in Double.random(in: 0..<100, using: &random) }
+      return row
+    }
+    var sample = try #require(EncodingSample(batchOf(measured)))
+    var options = ParquetWriterOptions()
+    try sample.choose(&options)
+    #expect(
+      options.columnsByFieldID.mapValues(\.isCompressed) == [1: true, 2: true, 3: false, 4: true])
+    let warehouse = try Warehouse()
+    let table = try warehouse.table()
+    let file = try #require(try write([measured], table).first)
+    let reader = try ParquetReader(
+      file: table.io.fileSystem.open(try table.io.path(of: file.path), .read))
+    let chunks = try (0..<4).map { try reader.columnChunk(rowGroup: 0, leaf: $0) }
+    #expect(
+      chunks.map { $0.compressedBytes == $0.uncompressedBytes } == [false, false, true, false])
+    #expect(try table.newAppend([file]).commit().table.newScan().rows() == measured)
   }
 
   /// With field ids.

@@ -271,6 +271,7 @@ typedef enum CArrowCompression {
 /* One a leaf column, in depth-first order. */
 typedef struct CArrowLeafOptions {
   int32_t encoding;
+  bool isCompressed; /* where the file is */
   bool hasBloomFilter;
   bool hasStatistics;
   int64_t distinctCount; /* expected; 0 for the rows of a row group */
@@ -295,6 +296,10 @@ typedef struct CArrowParquetWriteOptions {
   const char* const* metadataValues;
   int32_t metadataCount;
 } CArrowParquetWriteOptions;
+
+/* How many bytes a page of these would have. */
+bool CArrowCompressedBytes(int32_t compression, int32_t compressionLevel, const void* bytes,
+                           int64_t count, int64_t* out, CArrowStatus* status);
 
 bool CArrowParquetWriterOpen(CArrowSink sink, struct ArrowSchema* schema,
                              const CArrowParquetWriteOptions* options, CArrowParquetWriter** out,

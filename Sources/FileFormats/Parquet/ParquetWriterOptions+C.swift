@@ -6,13 +6,7 @@ extension ParquetWriterOptions {
     _ columns: [ParquetColumnOptions], _ body: (CArrowParquetWriteOptions) -> Result
   ) -> Result {
     var options = unsafe CArrowParquetWriteOptions()
-    switch compression {
-    case .none: unsafe options.compression = Int32(CArrowCompressionNone.rawValue)
-    case .snappy: unsafe options.compression = Int32(CArrowCompressionSnappy.rawValue)
-    case .zstandard(let level):
-      unsafe options.compression = Int32(CArrowCompressionZstandard.rawValue)
-      unsafe options.compressionLevel = Int32(clamping: level)
-    }
+    unsafe (options.compression, options.compressionLevel) = codec
     unsafe options.rowGroupRows = Int64(rowGroupRows)
     unsafe options.pageBytes = Int64(pageBytes)
     unsafe options.pageRows = Int64(pageRows)
@@ -50,6 +44,7 @@ extension ParquetColumnOptions {
       case .byteStreamSplit: CArrowEncodingByteStreamSplit
       }
     options.encoding = Int32(encoding.rawValue)
+    options.isCompressed = isCompressed
     options.hasStatistics = hasStatistics
     if let bloomFilter {
       options.hasBloomFilter = true
@@ -57,6 +52,30 @@ extension ParquetColumnOptions {
       options.falsePositiveProbability = bloomFilter.falsePositiveProbability
     }
     return options
+  }
+}
+
+extension ParquetWriterOptions {
+  /// How many bytes a page of these has, compressed.
+  func compressedBytes(_ bytes: [UInt8]) throws(FileFormatError) -> Int {
+    let (compression, level) = codec
+    var count: Int64 = 0
+    try callArrow(path: "", failure: nil) { status in
+      unsafe bytes.withUnsafeBytes {
+        unsafe CArrowCompressedBytes(
+          compression, level, $0.baseAddress, Int64($0.count), &count, &status)
+      }
+    }
+    return Int(count)
+  }
+
+  private var codec: (compression: Int32, level: Int32) {
+    switch compression {
+    case .none: (Int32(CArrowCompressionNone.rawValue), 0)
+    case .snappy: (Int32(CArrowCompressionSnappy.rawValue), 0)
+    case .zstandard(let level):
+      (Int32(CArrowCompressionZstandard.rawValue), Int32(clamping: level))
+    }
   }
 }
 

@@ -19,6 +19,8 @@ public struct ParquetColumnOptions: Hashable, Sendable {
   public var bloomFilter: BloomFilter?
   /// Marks 16-byte values as UUIDs. Default: not.
   public var isUUID: Bool
+  /// Whether its pages are compressed, where those of the file are. Default: they are.
+  public var isCompressed = true
 
   public struct BloomFilter: Hashable, Sendable {
     /// Distinct values expected in a row group; nil stands for as many as rows.
@@ -57,6 +59,7 @@ public struct ParquetColumnOptions: Hashable, Sendable {
 /// How a Parquet file is written.
 public struct ParquetWriterOptions: Sendable {
   public enum Compression: Hashable, Sendable {
+    /// For all columns.
     case none
     case zstandard(level: Int)
     case snappy

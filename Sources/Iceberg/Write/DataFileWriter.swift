@@ -234,7 +234,7 @@ public final class DataFileWriter {
 
   /// The file of a partition, which is begun if there is none.
   private func opened(
-    _ key: Key, _ parquet: @autoclosure () -> ParquetWriterOptions
+    _ key: Key, _ parquet: @autoclosure () throws(IcebergError) -> ParquetWriterOptions
   ) throws(IcebergError) -> OpenDataFile {
     if let file = open[key] { return file }
     if open.count >= max(1, options.maximumOpenFiles),
@@ -243,7 +243,7 @@ public final class DataFileWriter {
       try end(fullest)
     }
     let file = try OpenDataFile(
-      table.io, location: newLocation(key), columns: columns, parquet: parquet(),
+      table.io, location: newLocation(key), columns: columns, parquet: try parquet(),
       rowGroupSizeBytes: rowGroupSizeBytes,
       metrics: MetricsCollector(schema: schema, configuration: metrics))
     open[key] = file
@@ -251,11 +251,13 @@ public final class DataFileWriter {
   }
 
   /// Options for a file that begins with these rows.
-  private func parquet(startingWith batch: RecordBatch) -> ParquetWriterOptions {
+  private func parquet(
+    startingWith batch: RecordBatch
+  ) throws(IcebergError) -> ParquetWriterOptions {
     guard options.parquet == nil, var sample = EncodingSample(batch) else { return parquet }
     var chosen = parquet
     chosen.usesThreads = columns.fields.count > 1 && Processors.count > 1
-    sample.choose(&chosen)
+    do { try sample.choose(&chosen) } catch { throw IcebergError(error) }
     return chosen
   }
 
