@@ -27,6 +27,10 @@ int csystem_rename_no_replace(const char *from, const char *to) {
   return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0 ? 0 : errno;
 }
 
+void csystem_begin_writeback(int fd, int64_t offset, int64_t count) {
+  (void)sync_file_range(fd, offset, count, SYNC_FILE_RANGE_WRITE);
+}
+
 _Static_assert(csystem_path_only == O_PATH, "O_PATH is another number here");
 
 int csystem_open_beneath(

@@ -102,6 +102,10 @@ public protocol File: AnyObject, Sendable {
   /// Writes all of `bytes` at `byteOffset`, growing the file if need be.
   func write(_ bytes: UnsafeRawBufferPointer, at byteOffset: Int64) throws(StorageError)
 
+  /// Begins to bring written bytes to the disk, so that `synchronizeData()` has less to wait for. Promises nothing, and
+  /// what fails there fails again with that.
+  func beginWriteback(at byteOffset: Int64, count: Int)
+
   /// Makes the bytes durable, and of the metadata what is needed to read them (fdatasync).
   /// After a failure the file's content is unknown and must not be synced again.
   func synchronizeData() throws(StorageError)
@@ -153,5 +157,6 @@ extension FileSystem {
 }
 
 extension File {
+  public func beginWriteback(at byteOffset: Int64, count: Int) {}
   public func map(count: Int) -> MappedBytes? { nil }
 }

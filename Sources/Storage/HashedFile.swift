@@ -31,6 +31,10 @@ public final class HashedFile: File {
     unsafe try file.read(into: buffer, at: byteOffset)
   }
 
+  public func beginWriteback(at byteOffset: Int64, count: Int) {
+    file.beginWriteback(at: byteOffset, count: count)
+  }
+
   public func synchronizeData() throws(StorageError) { try file.synchronizeData() }
 
   public func truncate(to sizeBytes: Int64) throws(StorageError) {

@@ -1,3 +1,4 @@
+internal import CSystem
 internal import Glibc
 internal import Synchronization
 
@@ -65,6 +66,10 @@ final class POSIXFile: File {
       }
       done += count
     }
+  }
+
+  func beginWriteback(at byteOffset: Int64, count: Int) {
+    csystem_begin_writeback(number, byteOffset, Int64(count))
   }
 
   func synchronizeData() throws(StorageError) {

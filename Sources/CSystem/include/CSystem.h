@@ -28,6 +28,10 @@ enum { csystem_path_only = 010000000 };
 int csystem_open_beneath(
     const char *root, const char *path, int flags, bool follows_links, int *descriptor);
 
+/// sync_file_range with SYNC_FILE_RANGE_WRITE: writing back begins, nothing is waited for. Advice only, so what it
+/// returns is of no use; errors of the disk are kept for fdatasync.
+void csystem_begin_writeback(int fd, int64_t offset, int64_t count);
+
 /// CRC-32C (Castagnoli) of the bytes, continuing from `crc` (0 to begin with). Uses the SSE 4.2 or
 /// ARMv8 instruction where the processor has it.
 uint32_t csystem_crc32c(uint32_t crc, const void *bytes, uint64_t count);

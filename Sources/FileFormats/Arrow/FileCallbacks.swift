@@ -40,6 +40,11 @@ final class FileSink {
   let file: any File
   private(set) var failure: StorageError?
   private var byteOffset: Int64 = 0
+  /// Up to where the file is being brought to the disk.
+  private var writebackOffset: Int64 = 0
+
+  private static let writebackBytes: Int64 = 8 << 20
+  private static let blockBytes: Int64 = 4096
 
   init(_ file: any File) { self.file = file }
 
@@ -57,11 +62,21 @@ final class FileSink {
       })
   }
 
+  /// A large file is brought to the disk while it is written, not when it is whole and somebody waits.
+  private func beginWriteback() {
+    // The last block is still to be filled.
+    let count = (byteOffset - writebackOffset) & -FileSink.blockBytes
+    guard count >= FileSink.writebackBytes else { return }
+    file.beginWriteback(at: writebackOffset, count: Int(count))
+    writebackOffset += count
+  }
+
   private func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
     guard failure == nil else { return false }
     do {
       unsafe try file.write(bytes, at: byteOffset)
       byteOffset += Int64(bytes.count)
+      beginWriteback()
       return true
     } catch {
       failure = error

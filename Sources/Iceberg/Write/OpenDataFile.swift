@@ -4,8 +4,8 @@ import Storage
 
 /// A data file that is being written.
 ///
-/// Large batches are encoded by a thread of the file's own, one at a time, while the caller makes the next one and
-/// metrics are gathered. What goes wrong there is thrown by the next call.
+/// Large batches are encoded by a thread of the file's own, one at a time, while the caller makes the next ones and
+/// metrics are gathered. What goes wrong there is thrown by a later call.
 final class OpenDataFile {
   private let file: any File
   private let location: String
@@ -54,7 +54,8 @@ final class OpenDataFile {
     try metrics.add(batch)
     rowCount += batch.rowCount
     // Far from its end the file need not be measured with this batch.
-    if isLarge, largestStep > 0, size + 3 * largestStep < targetFileSizeBytes { return false }
+    let ahead = Int64(BatchEncoder.maximumQueuedBatches + 2) * largestStep
+    if isLarge, largestStep > 0, size + ahead < targetFileSizeBytes { return false }
     measure(try encoder.wait())
     return size >= targetFileSizeBytes
   }
@@ -115,13 +116,17 @@ final class OpenDataFile {
 /// Writes batches into a Parquet file, in a thread if asked to.
 private final class BatchEncoder {
   private struct State {
-    /// To be encoded, or being so.
-    var batch: RecordBatch?
+    /// To be encoded; the first one is being so.
+    var batches: [RecordBatch] = []
     var isStopping = false
     /// About how large the file would be if it were ended.
     var size: Int64 = 0
     var error: IcebergError?
   }
+
+  /// So many are taken in advance, if they are of no more bytes than the next.
+  static let maximumQueuedBatches = 4
+  private static let maximumQueuedBytes: Int64 = 32 << 20
 
   /// The writer, used by whoever holds the turn: the thread while there is a batch, else the caller.
   private final class Output: @unchecked Sendable {
@@ -186,9 +191,15 @@ private final class BatchEncoder {
     return size
   }
 
-  /// Begins to encode a batch when the one before is done; returns the file's size with that one.
+  /// Encodes a batch after those before it, of which few are left by then; returns the file's size with those that are
+  /// done.
   func begin(_ batch: RecordBatch) throws(IcebergError) -> Int64 {
-    let size = try wait()
+    let bytes = batch.valueBytes
+    let size = try wait { waiting in
+      waiting.isEmpty
+        || waiting.count < Self.maximumQueuedBatches
+          && waiting.reduce(bytes) { $0 + $1.valueBytes } <= Self.maximumQueuedBytes
+    }
     if thread == nil {
       do {
         thread = try BackgroundThread(name: "fstore-encode") { [output, monitor] in
@@ -196,15 +207,19 @@ private final class BatchEncoder {
         }
       } catch { throw IcebergError(error) }
     }
-    monitor.withLock { $0.batch = batch }
+    monitor.withLock { $0.batches.append(batch) }
     monitor.broadcast()
     return size
   }
 
   /// Waits until all batches are encoded; returns the file's size.
-  func wait() throws(IcebergError) -> Int64 {
+  func wait() throws(IcebergError) -> Int64 { try wait { $0.isEmpty } }
+
+  private func wait(
+    until isEnough: ([RecordBatch]) -> Bool
+  ) throws(IcebergError) -> Int64 {
     let result = monitor.wait { state -> Result<Int64, IcebergError>? in
-      guard state.batch == nil else { return nil }
+      guard isEnough(state.batches) else { return nil }
       return state.error.map { .failure($0) } ?? .success(state.size)
     }
     return try result.get()
@@ -227,16 +242,19 @@ private final class BatchEncoder {
   private static func work(_ output: Output, _ monitor: Monitor<State>) {
     while true {
       let next = monitor.wait { state -> RecordBatch?? in
-        if let batch = state.batch { return .some(batch) }
-        return state.isStopping ? .some(nil) : nil
+        if state.isStopping { return .some(nil) }
+        return state.batches.first.map { .some($0) }
       }
       guard let batch = next else { return }
       let result = Result { () throws(IcebergError) in try output.write(batch) }
       monitor.withLock { state in
-        state.batch = nil
         switch result {
-        case .success(let size): state.size = size
-        case .failure(let error): state.error = error
+        case .success(let size):
+          state.size = size
+          state.batches.removeFirst()
+        case .failure(let error):
+          state.error = error
+          state.batches = []
         }
       }
       monitor.broadcast()
