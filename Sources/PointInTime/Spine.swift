@@ -27,21 +27,16 @@ public struct Spine: Sendable {
   ///   - keys: the key's columns: boolean, int, long, string, binary, date, timestamp or fixed bytes.
   ///   - times: microseconds since 1970, as timestamps or as plain 64-bit integers.
   public init(keys: [Column], times: Column) throws(PointInTimeError) {
-    let rowCount = times.count
-    guard rowCount < Int(Int32.max) else {
-      throw PointInTimeError(.tooLarge, "a spine of \(rowCount) rows; cut it into parts")
-    }
-    try times.checkTime("the spine's time column", rowCount: rowCount)
-    var interner = try KeyInterner(types: keys.map(\.type))
-    try interner.check(keys, rowCount: rowCount)
-    var ids = interner.intern(keys)
-    if times.nullCount > 0 { for row in ids.indices where times.isNull(row) { ids[row] = -1 } }
-    self.rowCount = rowCount
-    let built = Self.group(ids, times.values(as: Int64.self), keyCount: interner.keyCount)
+    var builder = try SpineBuilder(keyTypes: keys.map(\.type))
+    try builder.append(keys: keys, times: times)
+    self = builder.finish()
+  }
+
+  /// - Parameter ids: of the rows' keys; negative without one, or without a time.
+  fileprivate init(_ interner: KeyInterner, _ ids: [Int32], _ times: [Int64]) {
+    rowCount = ids.count
     self.interner = interner
-    firstSlots = built.firstSlots
-    slotTimes = built.slotTimes
-    slotOfRow = built.slotOfRow
+    (firstSlots, slotTimes, slotOfRow) = Self.group(ids, times.span, keyCount: interner.keyCount)
     if let first = slotTimes.min(), let last = slotTimes.max() {
       timeRange = first...last
     } else {
@@ -107,6 +102,37 @@ public struct Spine: Sendable {
       rows[hole] = moving
     }
   }
+}
+
+/// Makes a spine from batches of its rows. Memory: 12 bytes a row, and the keys.
+public struct SpineBuilder {
+  private var interner: KeyInterner
+  private var ids: [Int32] = []
+  private var times: [Int64] = []
+
+  /// - Parameter keyTypes: of the key's columns.
+  public init(keyTypes: [DataType]) throws(PointInTimeError) {
+    interner = try KeyInterner(types: keyTypes)
+  }
+
+  /// Adds rows, after those that were added before.
+  ///
+  /// - Throws: for columns of other types, and beyond 2^31 - 2 rows.
+  public mutating func append(keys: [Column], times new: Column) throws(PointInTimeError) {
+    let rowCount = ids.count + new.count
+    guard rowCount < Int(Int32.max) else {
+      throw PointInTimeError(.tooLarge, "a spine of \(rowCount) rows; cut it into parts")
+    }
+    try new.checkTime("the spine's time column", rowCount: new.count)
+    try interner.check(keys, rowCount: new.count)
+    var found = interner.intern(keys)
+    if new.nullCount > 0 { for row in found.indices where new.isNull(row) { found[row] = -1 } }
+    ids += found
+    let values = new.values(as: Int64.self)
+    for row in 0..<values.count { times.append(values[row]) }
+  }
+
+  public consuming func finish() -> Spine { Spine(interner, ids, times) }
 }
 
 extension Column {

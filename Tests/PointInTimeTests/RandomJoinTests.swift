@@ -59,10 +59,14 @@ import Testing
   }
 
   static func join(_ example: Case) throws -> PointInTimeJoin {
-    let spine = try Spine(
-      keys: example.shape.columns(example.moments.map(\.key)),
-      times: longs(example.moments.map(\.time), timestamps))
-    return PointInTimeJoin(spine: spine, rules: try example.rules.forJoin())
+    // In two parts, of which the first may be empty.
+    let cut = example.moments.count / 3
+    var builder = try SpineBuilder(keyTypes: example.shape.columns([]).map(\.type))
+    for part in [example.moments[..<cut], example.moments[cut...]] {
+      try builder.append(
+        keys: example.shape.columns(part.map(\.key)), times: longs(part.map(\.time), timestamps))
+    }
+    return PointInTimeJoin(spine: builder.finish(), rules: try example.rules.forJoin())
   }
 
   /// Events cut into batches at random, in random order; source = where the batch begins.

@@ -40,7 +40,8 @@ final class TrainingSetOutputs {
           schema: rows.schema, replacing: request.replacesOutput, isHashed: isHashed,
           fileSystem: fileSystem))
     }
-    let ahead = RowsAhead.of(rows)
+    // Rows, and how much of the work is done with them.
+    let ahead = SourceAhead.of { try rows.next().map { (batch: $0, doneBytes: rows.doneBytes) } }
     while let (batch, doneBytes) = try ahead.next() {
       progress(doneBytes, rows.totalBytes)
       guard let rule else {

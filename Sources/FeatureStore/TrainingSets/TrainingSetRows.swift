@@ -3,6 +3,7 @@ internal import FeatureModel
 internal import FileFormats
 internal import Iceberg
 internal import PointInTime
+internal import Storage
 
 /// The rows of a training set, batch by batch: the spine's, in their order, with the features beside them.
 ///
@@ -45,20 +46,9 @@ final class TrainingSetRows {
     spineSchema = spine.schema
     timeColumns = plan.parts.map(\.timeColumn)
 
-    var gatherer = ColumnGatherer(wanted.fields.map(\.type))
-    let keys = try spine.rows(wanted)
-    while let batch = try keys() {
-      try gatherer.append(batch.columns, rowCount: batch.rowCount)
-    }
-    report.rowCount = gatherer.rowCount
     report.columnCount = spine.schema.fields.count + plan.references.count
-    var columns: [String: Column] = [:]
-    for (field, column) in zip(wanted.fields, try gatherer.finish()) {
-      columns[field.name] = column
-    }
-    let spines = try Self.spines(plan, columns)
-    // From here on the keys and times are held in the spines' own form alone.
-    columns = [:]
+    let spines: [Spine]
+    (spines, report.rowCount) = try Self.spines(plan, wanted, try spine.rows(wanted))
     for part in plan.parts { tableBytes += try tables.choice(part.group).sizeBytes }
     totalBytes = tableBytes + Int64(report.rowCount) * Self.rowBytes
     let work = (tables: tableBytes, all: totalBytes)
@@ -117,25 +107,39 @@ final class TrainingSetRows {
 
   // MARK: The groups
 
-  /// One spine for each part; parts with the same keys and times share one.
+  /// One spine for each part, and how many rows they have; parts with the same keys and times share one. The rows are
+  /// read ahead.
+  ///
+  /// - Parameter next: gives the next rows, of the columns of `wanted`.
   private static func spines(
-    _ plan: TrainingSetPlan, _ columns: [String: Column]
-  ) throws -> [Spine] {
-    var known: [[String]: Spine] = [:]
-    var spines: [Spine] = []
+    _ plan: TrainingSetPlan, _ wanted: Schema, _ next: @escaping () throws -> RecordBatch?
+  ) throws -> (spines: [Spine], rowCount: Int) {
+    var numbers: [[String]: Int] = [:]
+    var builders: [(columns: [Int], builder: SpineBuilder)] = []
+    var spineOfPart: [Int] = []
     for part in plan.parts {
       let names = part.keyColumns + [part.timeColumn]
-      if let spine = known[names] {
-        spines.append(spine)
-        continue
+      if numbers[names] == nil {
+        let columns = names.compactMap { wanted.index(of: $0) }
+        precondition(columns.count == names.count, "every column is read")
+        numbers[names] = builders.count
+        let types = columns.dropLast().map { wanted.fields[$0].type }
+        builders.append((columns, try SpineBuilder(keyTypes: types)))
       }
-      let found = names.compactMap { columns[$0] }
-      precondition(found.count == names.count, "every column was gathered")
-      let spine = try Spine(keys: Array(found.dropLast()), times: found[found.count - 1])
-      known[names] = spine
-      spines.append(spine)
+      spineOfPart.append(numbers[names, default: 0])
     }
-    return spines
+    var rowCount = 0
+    let batches = SourceAhead.of(next)
+    while let batch = try batches.next() {
+      rowCount += batch.rowCount
+      for index in builders.indices {
+        var found = builders[index].columns.map { batch.columns[$0] }
+        let times = found.removeLast()
+        try builders[index].builder.append(keys: found, times: times)
+      }
+    }
+    let spines = builders.map { $0.builder.finish() }
+    return (spineOfPart.map { spines[$0] }, rowCount)
   }
 
   private static func ask(
