@@ -8,7 +8,6 @@
 #include <arrow/array/util.h>
 #include <arrow/buffer.h>
 #include <arrow/util/bit_util.h>
-#include <arrow/util/bitmap_ops.h>
 #include <parquet/exception.h>
 
 namespace carrow {
@@ -155,15 +154,23 @@ void ChosenValues::ReadLevels(const uint8_t* levels, int64_t byteCount) {
       const int64_t bytes = std::min<int64_t>(header >> 1, end - levels);
       const int64_t length = std::min(bytes * 8, left);
       if (length == 0) throw parquet::ParquetException("a page ends within its levels");
-      if (row % 8 == 0 && length == bytes * 8) {
-        std::memcpy(bits + row / 8, levels, static_cast<size_t>(bytes));
-      } else {
-        arrow::internal::CopyBitmap(levels, 0, length, bits, row);
+      // Most are short, and begin within a byte.
+      for (int64_t bit = 0; bit < length; bit += 8) {
+        const auto count = static_cast<int>(std::min<int64_t>(length - bit, 8));
+        SetBits(row + bit, levels[bit / 8] & (0xff >> (8 - count)), count);
       }
       levels += bytes;
       row += length;
     }
   }
+}
+
+// Of rows that are not valid so far.
+void ChosenValues::SetBits(int64_t row, uint64_t bits, int count) {
+  const auto word = static_cast<size_t>(row >> 6);
+  const auto shift = static_cast<int>(row & 63);
+  valid_[word] |= bits << shift;
+  if (shift + count > 64) valid_[word + 1] |= bits >> (64 - shift);
 }
 
 bool ChosenValues::IsValid(int64_t row) const {

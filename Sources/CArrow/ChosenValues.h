@@ -43,6 +43,7 @@ class ChosenValues {
   bool NextPage();
   void Begin(const parquet::DataPageV1& page);
   void ReadLevels(const uint8_t* levels, int64_t byteCount);
+  void SetBits(int64_t row, uint64_t bits, int count);
   void Append(Choice choice, int64_t firstRow);
   template <typename Value> void AppendNumbers(Choice choice, int64_t firstRow);
   bool IsValid(int64_t row) const;
