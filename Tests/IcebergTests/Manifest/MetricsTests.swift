@@ -63,6 +63,37 @@ import Testing
     #expect(file.upperBounds[1] == Literal.double(0.0).boundBytes)
   }
 
+  /// Over more rows than a word of validity has, with runs of all lengths; what lies in the place of a null is zero, or
+  /// empty.
+  @Test(arguments: 0..<40) func boundsAreTheLeastAndGreatestOfTheValuesThatAreThere(
+    seed: UInt64
+  ) throws {
+    var random = SeededGenerator(seed: seed)
+    let (nulls, share) = (random.below(3), 1 + random.below(20))
+    func values(_ literal: (Int) -> Literal) -> [[Literal?]] {
+      (0...random.below(3)).map { _ in
+        (0..<random.below(300)).map { _ in
+          let isNull = nulls == 0 ? false : random.oneIn(share) == (nulls == 1)
+          return isNull ? nil : literal(5 + random.below(1000))
+        }
+      }
+    }
+    let columns: [(IcebergType, [[Literal?]])] = [
+      (.int, values { .int(Int32($0)) }), (.long, values { .long(-Int64($0)) }),
+      (.double, values { .double(-Double($0) / 8) }), (.boolean, values { _ in .boolean(true) }),
+      (.string, values { .string("a common beginning \($0)") }),
+      (.fixed(9), values { .fixed([9, 9, 9, 9, 9, 9, 9, UInt8($0 / 256), UInt8($0 % 256)]) }),
+    ]
+    for (type, batches) in columns {
+      let file = try Self.metrics(type, batches, mode: .full)
+      let field = NestedField.optional(1, "a", type)
+      let all = batches.flatMap { $0.compactMap { $0 } }
+      #expect(file.lowerBound(of: field) == all.min { $0 < $1 }, "\(type)")
+      #expect(file.upperBound(of: field) == all.max { $0 < $1 }, "\(type)")
+      #expect(file.nullValueCounts[1] == Int64(batches.reduce(0) { $0 + $1.count } - all.count))
+    }
+  }
+
   @Test func aColumnOfNullsHasCountsAndNoBounds() throws {
     let file = try Self.metrics(.int, [[nil, nil]])
     #expect(file.valueCounts == [1: 2] && file.nullValueCounts == [1: 2])
