@@ -12,18 +12,21 @@ final class FormatWriter {
 
   private let format: RowFormat
   private let schema: Schema
-  private let rowGroupRows: Int?
+  private let rowGroupRows: Int
   private let file: any File
   private let hashed: HashedFile?
   /// Opened for the first rows: they say how Parquet's columns are best encoded.
   private var writer: Writer?
+
+  /// A quarter of what data files have: most of a file is on its way to the disk when its last rows come.
+  static let rowGroupRows = 1 << 18
 
   /// - Parameters:
   ///   - rowGroupRows: of Parquet: how many rows are held before they are written.
   ///   - isHashed: whether `finish` says the SHA-256 of what was written.
   init(
     _ file: any File, _ format: RowFormat, schema: Schema,
-    rowGroupRows: Int? = nil, isHashed: Bool = false
+    rowGroupRows: Int = FormatWriter.rowGroupRows, isHashed: Bool = false
   ) {
     hashed = isHashed ? HashedFile(file) : nil
     self.file = hashed ?? file
@@ -41,7 +44,7 @@ final class FormatWriter {
       options.usesThreads = true
       // As data files: level 3 takes half as long again for a few per cent.
       options.compression = .zstandard(level: 1)
-      if let rowGroupRows { options.rowGroupRows = rowGroupRows }
+      options.rowGroupRows = rowGroupRows
       if let batch, var sample = EncodingSample(batch) { try sample.choose(&options) }
       writer = .parquet(try ParquetWriter(file: file, schema: schema, options: options))
     case .arrowFile, .arrowStream:

@@ -158,7 +158,8 @@ final class OutputFolder: OutputSink {
     let file = try fileSystem.open(StoragePath.join(temporary, part.name), .create)
     part.writer = FormatWriter(
       file, .parquet, schema: Schema(fileFields.map { schema.fields[$0] }),
-      rowGroupRows: partitionFields.isEmpty ? nil : Self.partitionRowGroupRows,
+      rowGroupRows: partitionFields.isEmpty
+        ? FormatWriter.rowGroupRows : Self.partitionRowGroupRows,
       isHashed: isHashed)
     part.rowCount = 0
     part.fileCount += 1
