@@ -251,10 +251,9 @@ bool CArrowCompressedBytes(int32_t compression, int32_t compressionLevel, const 
                            int64_t count, int64_t* out, CArrowStatus* status) {
   return Guard(status, [&]() -> arrow::Status {
     ARROW_ASSIGN_OR_RAISE(auto type, CompressionOf(compression));
-    const bool hasLevel = type == arrow::Compression::ZSTD;
-    ARROW_ASSIGN_OR_RAISE(
-        auto codec,
-        hasLevel ? arrow::util::Codec::Create(type, compressionLevel) : arrow::util::Codec::Create(type));
+    const int level = type == arrow::Compression::ZSTD ? compressionLevel
+                                                       : arrow::util::kUseDefaultCompressionLevel;
+    ARROW_ASSIGN_OR_RAISE(auto codec, arrow::util::Codec::Create(type, level));
     if (codec == nullptr) {
       *out = count;
       return arrow::Status::OK();

@@ -143,9 +143,9 @@ inline std::unique_ptr<parquet::PageReader> OpenPages(
     const ChunkToRead& chunk, const std::function<PagesToRead(const ChunkLayout&)>& choose,
     std::function<bool(const parquet::DataPageStats&)> isSkipped) {
   auto metadata = chunk.rows->metadata()->ColumnChunk(chunk.leaf);
-  const bool isCompressed = metadata->compression() != parquet::Compression::UNCOMPRESSED;
+  const auto codec = metadata->compression();
   if (metadata->crypto_metadata() != nullptr ||
-      (isCompressed && metadata->compression() != parquet::Compression::ZSTD)) {
+      (codec != parquet::Compression::ZSTD && codec != parquet::Compression::UNCOMPRESSED)) {
     auto pages = chunk.rows->GetColumnPageReader(chunk.leaf);
     if (isSkipped) pages->set_data_page_filter(std::move(isSkipped));
     return pages;
@@ -159,7 +159,7 @@ inline std::unique_ptr<parquet::PageReader> OpenPages(
   auto stored = parquet::PageReader::Open(std::move(stream), pages.valueCount,
                                           parquet::Compression::UNCOMPRESSED, chunk.properties, *leaf);
   if (isSkipped) stored->set_data_page_filter(std::move(isSkipped));
-  if (!isCompressed) return stored;
+  if (codec == parquet::Compression::UNCOMPRESSED) return stored;
   return std::make_unique<ZstandardPages>(std::move(stored), chunk.zstandard, chunk.page);
 }
 

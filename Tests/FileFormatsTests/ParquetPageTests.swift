@@ -21,7 +21,7 @@ import Testing
       // Long runs, of values and of nulls.
       if number / 90 % 3 == 1 { floats.appendNull() } else { floats.append(Float(number)) }
       // Runs of any length.
-      let isNull = number &* 0x9E37_79B9 >> 8 % 15 == 0
+      let isNull = ((number &* 0x9E37_79B9) >> 8) % 15 == 0
       if isNull { days.appendNull() } else { days.append(Int32(number / 10)) }
     }
     return RecordBatch(

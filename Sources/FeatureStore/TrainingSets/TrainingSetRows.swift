@@ -119,14 +119,16 @@ final class TrainingSetRows {
     var spineOfPart: [Int] = []
     for part in plan.parts {
       let names = part.keyColumns + [part.timeColumn]
-      if numbers[names] == nil {
-        let columns = names.compactMap { wanted.index(of: $0) }
-        precondition(columns.count == names.count, "every column is read")
-        numbers[names] = builders.count
-        let types = columns.dropLast().map { wanted.fields[$0].type }
-        builders.append((columns, try SpineBuilder(keyTypes: types)))
+      if let known = numbers[names] {
+        spineOfPart.append(known)
+        continue
       }
-      spineOfPart.append(numbers[names, default: 0])
+      let columns = names.compactMap { wanted.index(of: $0) }
+      precondition(columns.count == names.count, "every column is read")
+      numbers[names] = builders.count
+      spineOfPart.append(builders.count)
+      let types = columns.dropLast().map { wanted.fields[$0].type }
+      builders.append((columns, try SpineBuilder(keyTypes: types)))
     }
     var rowCount = 0
     let batches = SourceAhead.of(next)

@@ -13,18 +13,18 @@ extension Column {
   func range(of type: IcebergType, presence: Presence?) -> ColumnRange {
     switch type {
     case .boolean: return booleanRange(presence)
-    case .int: return range(Int32.self, presence) { .int($0) }
-    case .date: return range(Int32.self, presence) { .date($0) }
-    case .long: return range(Int64.self, presence) { .long($0) }
-    case .time: return range(Int64.self, presence) { .time($0) }
-    case .timestamp: return range(Int64.self, presence) { .timestamp($0) }
-    case .timestamptz: return range(Int64.self, presence) { .timestamptz($0) }
-    case .timestampNs: return range(Int64.self, presence) { .timestampNs($0) }
-    case .timestamptzNs: return range(Int64.self, presence) { .timestamptzNs($0) }
+    case .int: return range(Int32.min ... .max, presence) { .int($0) }
+    case .date: return range(Int32.min ... .max, presence) { .date($0) }
+    case .long: return range(Int64.min ... .max, presence) { .long($0) }
+    case .time: return range(Int64.min ... .max, presence) { .time($0) }
+    case .timestamp: return range(Int64.min ... .max, presence) { .timestamp($0) }
+    case .timestamptz: return range(Int64.min ... .max, presence) { .timestamptz($0) }
+    case .timestampNs: return range(Int64.min ... .max, presence) { .timestampNs($0) }
+    case .timestamptzNs: return range(Int64.min ... .max, presence) { .timestamptzNs($0) }
     case .decimal(_, let scale):
-      return range(Int128.self, presence) { .decimal(unscaled: $0, scale: scale) }
-    case .float: return floatingRange(Float.self, presence) { .float($0) }
-    case .double: return floatingRange(Double.self, presence) { .double($0) }
+      return range(Int128.min ... .max, presence) { .decimal(unscaled: $0, scale: scale) }
+    case .float: return range(-Float.infinity ... .infinity, presence) { .float($0) }
+    case .double: return range(-Double.infinity ... .infinity, presence) { .double($0) }
     case .string, .binary:
       let offsets = offsets
       return bytesRange(presence, bytes) { Int(offsets[$0])..<Int(offsets[$0 + 1]) }
@@ -35,30 +35,13 @@ extension Column {
     }
   }
 
-  private func range<Number: FixedWidthInteger & BitwiseCopyable>(
-    _: Number.Type, _ presence: Presence?, _ literal: (Number) -> Literal
+  /// - Parameter all: every number of the type but NaN.
+  private func range<Number: Comparable & BitwiseCopyable>(
+    _ all: ClosedRange<Number>, _ presence: Presence?, _ literal: (Number) -> Literal
   ) -> ColumnRange {
     let values = values(as: Number.self)
-    var lowest = Number.max
-    var highest = Number.min
-    var present = PresentRows(presence, rowCount: count)
-    while let rows = present.next() {
-      for row in rows {
-        let value = values[row]
-        if value < lowest { lowest = value }
-        if value > highest { highest = value }
-      }
-    }
-    guard lowest <= highest else { return ColumnRange() }
-    return ColumnRange(lower: literal(lowest), upper: literal(highest))
-  }
-
-  private func floatingRange<Number: BinaryFloatingPoint & BitwiseCopyable>(
-    _: Number.Type, _ presence: Presence?, _ literal: (Number) -> Literal
-  ) -> ColumnRange {
-    let values = values(as: Number.self)
-    var lowest = Number.infinity
-    var highest = -Number.infinity
+    let greatest = all.upperBound
+    var (lowest, highest) = (greatest, all.lowerBound)
     var nanCount = 0
     var present = PresentRows(presence, rowCount: count)
     while let rows = present.next() {
@@ -67,7 +50,7 @@ extension Column {
         // Comparisons with NaN are false, so it never becomes a bound.
         if value < lowest { lowest = value }
         if value > highest { highest = value }
-        if !(value <= .infinity) { nanCount += 1 }
+        if !(value <= greatest) { nanCount += 1 }
       }
     }
     guard (presence?.presentCount ?? count) > nanCount else {

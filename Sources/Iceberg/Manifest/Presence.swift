@@ -2,7 +2,7 @@ import Columnar
 
 /// Which rows of a column have a value, also within the structs around it.
 struct Presence {
-  private var words: [UInt64]
+  private let words: [UInt64]
   private let rowCount: Int
   let presentCount: Int
 
@@ -15,9 +15,10 @@ struct Presence {
     }
     var bits = BitmapBuilder()
     bits.append(bits: validity.bytes, offset: column.offset, count: column.count)
-    words = bits.words
-    rowCount = column.count
+    var words = bits.words
     if let parent { for index in words.indices { words[index] &= parent.words[index] } }
+    self.words = words
+    rowCount = column.count
     presentCount = words.reduce(0) { $0 + $1.nonzeroBitCount }
   }
 

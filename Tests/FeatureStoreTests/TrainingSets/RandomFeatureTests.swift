@@ -1,7 +1,6 @@
 import Columnar
 import FeatureModel
 import FeatureStore
-import FileFormats
 import Foundation
 import Iceberg
 import Storage
@@ -90,7 +89,7 @@ import Testing
       }
       for feature in features.indices {
         let column = columns[feature].finish()
-        texts[feature] += (0..<count).map { RandomFeatureTests.text(column, $0) }
+        texts[feature] += (0..<count).map { TrainingSetFixture.text(column, $0) }
       }
     }
 
@@ -104,10 +103,6 @@ import Testing
       if let timeToLive, puts[best].eventTime < time - timeToLive { return nil }
       return best
     }
-  }
-
-  private static func text(_ column: Column, _ row: Int) -> String {
-    column.isNull(row) ? "-" : ValueText.text(column, row)
   }
 
   @Test func everyValueIsOfTheRecordThatWon() throws {
@@ -136,7 +131,7 @@ import Testing
         var rows: [[String]] = []
         while let batch = try set.next() {
           for row in 0..<batch.rowCount {
-            rows.append(batch.columns.dropFirst(2).map { Self.text($0, row) })
+            rows.append(batch.columns.dropFirst(2).map { TrainingSetFixture.text($0, row) })
           }
         }
         let winners = labels.map { history.winner($0.key, $0.time, timeToLive: timeToLive) }

@@ -80,8 +80,12 @@ final class TrainingSetFixture {
 
   static func text(_ batch: RecordBatch) -> [String] {
     (0..<batch.rowCount).map { row in
-      batch.columns.map { $0.isNull(row) ? "-" : ValueText.text($0, row) }.joined(separator: " ")
+      batch.columns.map { text($0, row) }.joined(separator: " ")
     }
+  }
+
+  static func text(_ column: Column, _ row: Int) -> String {
+    column.isNull(row) ? "-" : ValueText.text(column, row)
   }
 
   /// The rows of a file, by its format.
