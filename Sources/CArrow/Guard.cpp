@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <malloc.h>
+#include <sys/mman.h>
 
 #include <arrow/buffer.h>
 #include <arrow/io/memory.h>
@@ -54,6 +55,62 @@ arrow::Status MallocPool::Reallocate(int64_t oldSize, int64_t newSize, int64_t a
 }
 
 void MallocPool::Free(uint8_t* buffer, int64_t, int64_t) { std::free(buffer); }
+
+namespace {
+
+// Smaller than this, memory that was used before is faster.
+constexpr int64_t kMappedBytes = 4 << 20;
+
+bool IsMapped(int64_t size) { return size >= kMappedBytes; }
+
+arrow::Status SetMapping(void* memory, int64_t size, uint8_t** out) {
+  if (memory == MAP_FAILED) return arrow::Status::OutOfMemory("no memory for ", size, " bytes");
+  *out = static_cast<uint8_t*>(memory);
+  return arrow::Status::OK();
+}
+
+}  // namespace
+
+GrowingPool* GrowingPool::Shared() {
+  static auto* const pool = new GrowingPool;
+  return pool;
+}
+
+arrow::Status GrowingPool::Allocate(int64_t size, int64_t alignment, uint8_t** out) {
+  if (!IsMapped(size)) return MallocPool::Allocate(size, alignment, out);
+  void* memory = mmap(nullptr, static_cast<size_t>(size), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ARROW_RETURN_NOT_OK(SetMapping(memory, size, out));
+  // Only advice: a kernel without huge pages takes small ones.
+  madvise(memory, static_cast<size_t>(size), MADV_HUGEPAGE);
+  return arrow::Status::OK();
+}
+
+arrow::Status GrowingPool::Reallocate(int64_t oldSize, int64_t newSize, int64_t alignment,
+                                      uint8_t** pointer) {
+  if (IsMapped(oldSize) && IsMapped(newSize)) {
+    void* memory = mremap(*pointer, static_cast<size_t>(oldSize), static_cast<size_t>(newSize),
+                          MREMAP_MAYMOVE);
+    return SetMapping(memory, newSize, pointer);
+  }
+  if (!IsMapped(oldSize) && !IsMapped(newSize)) {
+    return MallocPool::Reallocate(oldSize, newSize, alignment, pointer);
+  }
+  uint8_t* moved = nullptr;
+  ARROW_RETURN_NOT_OK(Allocate(newSize, alignment, &moved));
+  std::memcpy(moved, *pointer, static_cast<size_t>(std::min(oldSize, newSize)));
+  Free(*pointer, oldSize, alignment);
+  *pointer = moved;
+  return arrow::Status::OK();
+}
+
+void GrowingPool::Free(uint8_t* buffer, int64_t size, int64_t alignment) {
+  if (IsMapped(size)) {
+    munmap(buffer, static_cast<size_t>(size));
+  } else {
+    MallocPool::Free(buffer, size, alignment);
+  }
+}
 
 arrow::Status LimitedPool::Reserve(int64_t bytes) {
   int64_t now = allocated_.load();

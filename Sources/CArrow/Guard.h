@@ -74,7 +74,7 @@ bool Guard(CArrowStatus* out, Body&& body) noexcept {
 
 // The C library's memory. Parquet's readers cut every buffer to its size in the end: Arrow's pool over the same memory
 // copies it for that, and this one gives the rest back where it lies. Whoever uses it counts.
-class MallocPool final : public arrow::MemoryPool {
+class MallocPool : public arrow::MemoryPool {
  public:
   static MallocPool* Shared();
 
@@ -88,6 +88,21 @@ class MallocPool final : public arrow::MemoryPool {
   int64_t total_bytes_allocated() const override { return 0; }
   int64_t num_allocations() const override { return 0; }
   std::string backend_name() const override { return "malloc"; }
+};
+
+// Memory for the pages of a column, which grow until their row group ends: what is large is mapped, grows without a copy,
+// and has huge pages, so that it costs few page faults. What is smaller is the C library's.
+class GrowingPool final : public MallocPool {
+ public:
+  static GrowingPool* Shared();
+
+  using MemoryPool::Allocate;
+  using MemoryPool::Reallocate;
+  arrow::Status Allocate(int64_t size, int64_t alignment, uint8_t** out) override;
+  arrow::Status Reallocate(int64_t oldSize, int64_t newSize, int64_t alignment,
+                           uint8_t** pointer) override;
+  void Free(uint8_t* buffer, int64_t size, int64_t alignment) override;
+  std::string backend_name() const override { return "mmap"; }
 };
 
 // Counts what is allocated through it and refuses to go beyond a limit. It lives until its owner has

@@ -101,7 +101,7 @@ arrow::Status SetLeaves(const CArrowParquetWriteOptions& options, const arrow::S
 
 struct CArrowParquetWriter {
   // No limit: the caller ends row groups; the pool counts what an open one holds.
-  carrow::PoolReference pool{std::numeric_limits<int64_t>::max()};
+  carrow::PoolReference pool{std::numeric_limits<int64_t>::max(), carrow::GrowingPool::Shared()};
   std::shared_ptr<arrow::io::OutputStream> sink;
   std::shared_ptr<arrow::Schema> schema;
   std::shared_ptr<parquet::WriterProperties> properties;

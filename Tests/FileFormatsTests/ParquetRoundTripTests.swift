@@ -1,6 +1,7 @@
 import Columnar
 import FileFormats
 import Storage
+import TestSupport
 import Testing
 
 @Suite struct ParquetRoundTripTests {
@@ -53,6 +54,47 @@ import Testing
       column = try ParquetReader(file: file).batches().next()?.columns[5]
     }
     #expect(column?.string(at: 2) == "naïve 日本")
+  }
+
+  @Test func pagesOfManyMebibytesComeBack() throws {
+    // In one row group: 9 MiB of numbers, and of texts in pages of 5.
+    let count = 1_200_000
+    var random = SeededGenerator(seed: 1)
+    var numbers = FixedWidthBuilder<Int64>(.int64, zero: 0)
+    for _ in 0..<count { numbers.append(Int64(bitPattern: random.next())) }
+    let letters = String(repeating: "x", count: 10_000)
+    let columns = [
+      numbers.finish(), strings((0..<count).map { $0 % 1200 == 0 ? "\($0)\(letters)" : nil }),
+    ]
+    let batch = RecordBatch(
+      schema: Schema([Field("number", .int64), Field("text", .string)]), columns: columns,
+      rowCount: count)
+    var options = ParquetWriterOptions()
+    options.compression = .none
+    options.pageBytes = 5 << 20
+    options.pageRows = count
+    options.rowGroupRows = count
+    for name in ["number", "text"] {
+      options.columnsByPath[name] = ParquetColumnOptions(encoding: .plain)
+    }
+    let (file, summary) = try written(
+      stride(from: 0, to: count, by: 100_000).map { batch.slice($0..<($0 + 100_000)) }, options)
+    #expect(summary.splitOffsets.count == 1)
+    let numberColumn = columns[0]
+    let expected = numberColumn.values(as: Int64.self)
+    var row = 0
+    var differences = 0
+    for part in try ParquetReader(file: file).batches().all() {
+      let (numberColumn, textColumn) = (part.columns[0], part.columns[1])
+      let numbers = numberColumn.values(as: Int64.self)
+      for index in 0..<part.rowCount {
+        if numbers[index] != expected[row] { differences += 1 }
+        let text = textColumn.isNull(index) ? nil : textColumn.string(at: index)
+        if text != (row % 1200 == 0 ? "\(row)\(letters)" : nil) { differences += 1 }
+        row += 1
+      }
+    }
+    #expect(row == count && differences == 0)
   }
 
   @Test func aFileWithoutRowsKeepsItsSchema() throws {
