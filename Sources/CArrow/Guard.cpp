@@ -15,9 +15,24 @@ namespace carrow {
 
 // ---- memory ----
 
+namespace {
+
+// The C library takes a block that is larger than any that was freed so far from the kernel, and gives it back as soon as
+// it is freed (mallopt(3), M_MMAP_THRESHOLD): cleared pages each time. The columns of a batch have up to a mebibyte and
+// are cut before they are freed, so it would never learn that they come again. One block that is freed whole tells it.
+void KeepColumns() {
+  void* volatile memory = std::malloc(3 << 19);
+  std::free(memory);
+}
+
+}  // namespace
+
 MallocPool* MallocPool::Shared() {
   // Never destroyed: what is freed while the process ends is freed by it.
-  static auto* const pool = new MallocPool;
+  static auto* const pool = [] {
+    KeepColumns();
+    return new MallocPool;
+  }();
   return pool;
 }
 
