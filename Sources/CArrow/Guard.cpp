@@ -61,10 +61,15 @@ arrow::Status MallocPool::Reallocate(int64_t oldSize, int64_t newSize, int64_t a
     // It moved, which no standard forbids.
     oldSize = newSize;
   }
+  return Move(oldSize, newSize, alignment, pointer);
+}
+
+arrow::Status MallocPool::Move(int64_t oldSize, int64_t newSize, int64_t alignment,
+                               uint8_t** pointer) {
   uint8_t* moved = nullptr;
   ARROW_RETURN_NOT_OK(Allocate(newSize, alignment, &moved));
   std::memcpy(moved, *pointer, static_cast<size_t>(std::min(oldSize, newSize)));
-  std::free(*pointer);
+  Free(*pointer, oldSize, alignment);
   *pointer = moved;
   return arrow::Status::OK();
 }
@@ -108,15 +113,8 @@ arrow::Status GrowingPool::Reallocate(int64_t oldSize, int64_t newSize, int64_t 
                           MREMAP_MAYMOVE);
     return SetMapping(memory, newSize, pointer);
   }
-  if (!IsMapped(oldSize) && !IsMapped(newSize)) {
-    return MallocPool::Reallocate(oldSize, newSize, alignment, pointer);
-  }
-  uint8_t* moved = nullptr;
-  ARROW_RETURN_NOT_OK(Allocate(newSize, alignment, &moved));
-  std::memcpy(moved, *pointer, static_cast<size_t>(std::min(oldSize, newSize)));
-  Free(*pointer, oldSize, alignment);
-  *pointer = moved;
-  return arrow::Status::OK();
+  if (IsMapped(oldSize) || IsMapped(newSize)) return Move(oldSize, newSize, alignment, pointer);
+  return MallocPool::Reallocate(oldSize, newSize, alignment, pointer);
 }
 
 void GrowingPool::Free(uint8_t* buffer, int64_t size, int64_t alignment) {

@@ -88,6 +88,10 @@ class MallocPool : public arrow::MemoryPool {
   int64_t total_bytes_allocated() const override { return 0; }
   int64_t num_allocations() const override { return 0; }
   std::string backend_name() const override { return "malloc"; }
+
+ protected:
+  // Reallocates by a copy.
+  arrow::Status Move(int64_t oldSize, int64_t newSize, int64_t alignment, uint8_t** pointer);
 };
 
 // Memory for the pages of a column, which grow until their row group ends: what is large is mapped, grows without a copy,
