@@ -143,17 +143,17 @@ extension InMemoryCatalog {
   }
 
   public func commit(_ changes: [TableChange]) throws(IcebergError) -> [TableState] {
-    try commit(changes, synchronizing: [])
+    try commit(changes, publishing: changes.map { _ in nil })
   }
 
   func commit(
-    _ changes: [TableChange], synchronizing folders: Set<String>
+    _ changes: [TableChange], publishing files: [UnpublishedFiles?]
   ) throws(IcebergError) -> [TableState] {
     var states: [TableState] = []
     for change in changes {
       states.append(try change.nextState(nowMilliseconds: clock.nowMicroseconds() / 1000))
     }
-    let files = try write(states, replacing: changes, synchronizing: folders)
+    let written = try write(states, replacing: changes, publishing: files)
     let next = states
     let stale = state.withLock { state -> TableIdentifier? in
       for change in changes
@@ -167,7 +167,7 @@ extension InMemoryCatalog {
       io.deleteAll(states.map(\.metadataLocation))
       throw IcebergError.changed(stale).attempting(states.map(\.metadataLocation))
     }
-    for (change, file) in zip(changes, files) {
+    for (change, file) in zip(changes, written) {
       file.io.deleteMetadata(of: change.base.metadata, replacedBy: file.state.metadata)
     }
     return states

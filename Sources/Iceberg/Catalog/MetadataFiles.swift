@@ -3,30 +3,29 @@ import Storage
 // Metadata files, for catalogs that keep them themselves.
 extension FileIO {
   /// Writes a table's new metadata, durable before anybody can be told of it.
-  func write(_ state: TableState) throws(IcebergError) { try FileIO.write([(self, state)]) }
+  func write(_ state: TableState) throws(IcebergError) {
+    try FileIO.publish([(state, UnpublishedFiles(self))])
+  }
 
-  /// Writes all of them, each by its table's own way to files, or leaves none behind. All files are durable
-  /// when this returns, and so are their names and all other names in `folders`, which are the tables'.
-  static func write(
-    _ files: [(io: FileIO, state: TableState)], synchronizing folders: Set<String> = []
+  /// Writes the tables' new metadata behind the files that it speaks of, or leaves none behind. All are durable when
+  /// this returns.
+  static func publish(
+    _ tables: [(state: TableState, files: UnpublishedFiles)]
   ) throws(IcebergError) {
+    var contents: [[UInt8]] = []
+    for (state, _) in tables {
+      let text = state.text ?? MetadataText(state.metadata)
+      contents.append(try text.content(state.metadata, at: state.metadataLocation))
+    }
+    // Whoever finds a metadata file that no catalog knows finds what it speaks of.
+    for (_, files) in tables { try files.synchronize() }
     do throws(IcebergError) {
-      var left = folders
-      for (io, state) in files {
-        let text = state.text ?? MetadataText(state.metadata)
-        try io.writeWithoutName(
-          state.metadataLocation, text.content(state.metadata, at: state.metadataLocation))
-        left.insert(Location.parent(of: state.metadataLocation))
+      for ((state, files), content) in zip(tables, contents) {
+        try files.write(state.metadataLocation, content)
       }
-      for (io, _) in files {
-        let own = left.filter { io.allows($0) }
-        try io.synchronizeFolders(own)
-        left.subtract(own)
-      }
-      guard let other = left.first else { return }
-      throw IcebergError(.invalidMetadata, "'\(other)' is in no table's folders")
+      for (_, files) in tables { try files.publish() }
     } catch {
-      for (io, state) in files { io.deleteAll([state.metadataLocation]) }
+      for (state, files) in tables { files.io.deleteAll([state.metadataLocation]) }
       throw error
     }
   }
@@ -66,12 +65,12 @@ extension TableDefinition {
   }
 }
 
-/// A catalog that writes metadata files itself. It makes their names durable, and can do so in one go with those
-/// of the manifests beside them.
+/// A catalog that writes metadata files itself. It makes them durable, and can do so together with the manifests
+/// beside them.
 protocol MetadataFileCatalog: Catalog {
-  /// As `commit`; before anything is published, all names in `folders` are durable.
+  /// As `commit`; `files` are what each change speaks of, if there are new ones, and are durable before it happens.
   func commit(
-    _ changes: [TableChange], synchronizing folders: Set<String>
+    _ changes: [TableChange], publishing files: [UnpublishedFiles?]
   ) throws(IcebergError) -> [TableState]
 
   var clock: any WallClock { get }
@@ -88,13 +87,18 @@ extension MetadataFileCatalog {
       identifier: identifier, state: state, catalog: self, io: try tableIO(state), clock: clock)
   }
 
-  /// Writes what the tables of the changes become, as `FileIO.write` does.
+  /// Writes what the tables of the changes become, as `FileIO.publish` does.
   func write(
-    _ states: [TableState], replacing changes: [TableChange], synchronizing folders: Set<String>
+    _ states: [TableState], replacing changes: [TableChange], publishing files: [UnpublishedFiles?]
   ) throws(IcebergError) -> [(io: FileIO, state: TableState)] {
-    var files: [(io: FileIO, state: TableState)] = []
-    for (change, state) in zip(changes, states) { files.append((try tableIO(change.base), state)) }
-    try FileIO.write(files, synchronizing: folders)
-    return files
+    var written: [(io: FileIO, state: TableState)] = []
+    var tables: [(state: TableState, files: UnpublishedFiles)] = []
+    for (index, change) in changes.enumerated() {
+      let io = try tableIO(change.base)
+      written.append((io, states[index]))
+      tables.append((states[index], files[index] ?? UnpublishedFiles(io)))
+    }
+    try FileIO.publish(tables)
+    return written
   }
 }

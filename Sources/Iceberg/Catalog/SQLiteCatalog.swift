@@ -253,16 +253,16 @@ extension SQLiteCatalog {
 // Commits.
 extension SQLiteCatalog {
   public func commit(_ changes: [TableChange]) throws(IcebergError) -> [TableState] {
-    try commit(changes, synchronizing: [])
+    try commit(changes, publishing: changes.map { _ in nil })
   }
 
   /// One transaction of the database moves all tables to their new metadata.
   func commit(
-    _ changes: [TableChange], synchronizing folders: Set<String>
+    _ changes: [TableChange], publishing files: [UnpublishedFiles?]
   ) throws(IcebergError) -> [TableState] {
     var states: [TableState] = []
     for change in changes { states.append(try change.nextState(nowMilliseconds: nowMilliseconds)) }
-    let files = try write(states, replacing: changes, synchronizing: folders)
+    let written = try write(states, replacing: changes, publishing: files)
     let moves = zip(changes, states).map { change, state in
       CatalogDatabase.Move(
         table: change.identifier, from: change.base.metadataLocation, to: state.metadataLocation)
@@ -270,7 +270,7 @@ extension SQLiteCatalog {
     do throws(IcebergError) {
       try database.swap(moves)
     } catch { try resolve(error, zip(changes, states).map { ($0.identifier, $1) }) }
-    for (change, file) in zip(changes, files) {
+    for (change, file) in zip(changes, written) {
       file.io.deleteMetadata(of: change.base.metadata, replacedBy: file.state.metadata)
       finish(change.identifier, file.state, file.io)
     }

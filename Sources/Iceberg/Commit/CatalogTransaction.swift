@@ -136,24 +136,21 @@ public struct CatalogTransaction: Sendable {
       changed.append(index)
     }
     guard !changes.isEmpty else { return }
-    let states = try publish(changes, attempts, catalog)
+    let states = try publish(changes, changed.map { attempts[$0].producer?.unpublished }, catalog)
     for (index, state) in zip(changed, states) {
       let head = attempts[index].head
       attempts[index].head = try head.with(state, checking: head.metadata.tableUUID)
     }
   }
 
-  /// Files come before what names them: the manifests' names are durable before the catalog changes.
+  /// Files come before what names them: manifests are durable before the catalog changes.
   private func publish(
-    _ changes: [TableChange], _ attempts: [Attempt], _ catalog: any Catalog
+    _ changes: [TableChange], _ files: [UnpublishedFiles?], _ catalog: any Catalog
   ) throws(IcebergError) -> [TableState] {
     if let catalog = catalog as? any MetadataFileCatalog {
-      let folders = attempts.flatMap { $0.producer?.folders ?? [] }
-      return try catalog.commit(changes, synchronizing: Set(folders))
+      return try catalog.commit(changes, publishing: files)
     }
-    for attempt in attempts {
-      try attempt.head.io.synchronizeFolders(attempt.producer?.folders ?? [])
-    }
+    for case let files? in files { try files.publish() }
     return try catalog.commit(changes)
   }
 

@@ -79,14 +79,14 @@ struct ManifestStore {
       statistics: statistics)
   }
 
-  /// Writes a manifest. Its name is durable when the caller has made it so.
+  /// Writes a manifest, durable when the caller has made it so.
   func write(
     _ entries: [ManifestEntry], to location: String, specID: Int32, metadata: TableMetadata,
-    snapshotID: Int64, content: ManifestContent = .data
+    snapshotID: Int64, content: ManifestContent, into files: UnpublishedFiles
   ) throws(IcebergError) -> ManifestFile {
     var writer = try writer(specID: specID, metadata: metadata, content: content)
     for entry in entries { try writer.add(entry) }
-    return try write(writer, to: location, snapshotID: snapshotID)
+    return try write(writer, to: location, snapshotID: snapshotID, into: files)
   }
 
   /// For a manifest whose entries come one by one.
@@ -103,26 +103,28 @@ struct ManifestStore {
 
   /// Writes the manifest that a writer has the entries of.
   func write(
-    _ writer: consuming ManifestWriter, to location: String, snapshotID: Int64
+    _ writer: consuming ManifestWriter, to location: String, snapshotID: Int64,
+    into files: UnpublishedFiles
   ) throws(IcebergError) -> ManifestFile {
     let (bytes, summary) = try writer.finish(location: location)
-    try io.writeWithoutName(location, bytes)
+    try files.write(location, bytes)
     return summary.manifestFile(path: location, addedSnapshotID: snapshotID)
   }
 
-  /// Writes a manifest list. Its name is durable when the caller has made it so.
+  /// Writes a manifest list, durable when the caller has made it so.
   ///
   /// - Returns: the first row id that is free after it; nil where no row ids are assigned.
   func writeList(
     _ manifests: [ManifestFile], to location: String, snapshotID: Int64,
-    parentSnapshotID: Int64?, sequenceNumber: Int64, formatVersion: Int, firstRowID: Int64?
+    parentSnapshotID: Int64?, sequenceNumber: Int64, formatVersion: Int, firstRowID: Int64?,
+    into files: UnpublishedFiles
   ) throws(IcebergError) -> Int64? {
     let firstRowID = formatVersion >= 3 ? firstRowID ?? 0 : nil
     let bytes = try ManifestList.write(
       manifests, snapshotID: snapshotID, parentSnapshotID: parentSnapshotID,
       sequenceNumber: sequenceNumber, formatVersion: formatVersion, firstRowID: firstRowID,
       location: location)
-    try io.writeWithoutName(location, bytes)
+    try files.write(location, bytes)
     return try ManifestList.resolve(
       manifests, snapshotID: snapshotID, sequenceNumber: sequenceNumber, firstRowID: firstRowID
     ).nextRowID

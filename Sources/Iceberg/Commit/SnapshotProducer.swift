@@ -24,8 +24,8 @@ struct SnapshotProducer {
   private(set) var attempts: [Attempt] = []
   /// The locations of all manifests that this commit wrote.
   private(set) var writtenManifests: [String] = []
-  /// The folders whose names must be durable before the snapshot is published.
-  private(set) var folders: Set<String> = []
+  /// What must be durable before the snapshot is published: manifests and lists.
+  let unpublished: UnpublishedFiles
   private var newManifests: [ManifestFile]?
   /// By the path of a manifest: what it became without the removed files, and which were in it.
   private var filtered: [String: Filtered] = [:]
@@ -78,9 +78,10 @@ struct SnapshotProducer {
     self.extraSummary = extraSummary
     self.summaryProperties = summaryProperties
     store = ManifestStore(io: io)
+    unpublished = UnpublishedFiles(io)
   }
 
-  /// The snapshot on top of the branch's head, with its manifest list written and durable.
+  /// The snapshot on top of the branch's head, with its manifests and their list written, not yet durable.
   mutating func produce(
     _ metadata: TableMetadata, nowMilliseconds: Int64
   ) throws(IcebergError) -> Snapshot {
@@ -132,7 +133,6 @@ struct SnapshotProducer {
   ) throws(IcebergError) -> Snapshot {
     let location = Location.join(
       metadata.metadataFolder, "snap-\(snapshotID)-\(attempts.count + 1)-\(commitUUID).avro")
-    folders.insert(metadata.metadataFolder)
     // Recorded before it is written: what a failed write leaves behind is cleaned up, too.
     attempts.append(
       Attempt(manifestList: location, manifests: Set(manifests.map(\.path))))
@@ -143,7 +143,7 @@ struct SnapshotProducer {
     let nextRowID = try store.writeList(
       manifests, to: location, snapshotID: snapshotID, parentSnapshotID: head?.snapshotID,
       sequenceNumber: sequenceNumber, formatVersion: formatVersion,
-      firstRowID: metadata.nextRowID)
+      firstRowID: metadata.nextRowID, into: unpublished)
     // Time never goes backwards along a branch, whatever the clock does.
     let timestamp = max(
       nowMilliseconds, metadata.lastUpdatedMilliseconds,
@@ -182,7 +182,6 @@ extension SnapshotProducer {
   private mutating func newManifestLocation(_ metadata: TableMetadata) -> String {
     let location = Location.join(
       metadata.metadataFolder, "\(commitUUID)-m\(writtenManifests.count).avro")
-    folders.insert(metadata.metadataFolder)
     writtenManifests.append(location)
     return location
   }
@@ -209,7 +208,7 @@ extension SnapshotProducer {
           manifests.append(
             try store.write(
               entries, to: location, specID: specID, metadata: metadata, snapshotID: snapshotID,
-              content: content))
+              content: content, into: unpublished))
         }
       }
     }
@@ -291,7 +290,7 @@ extension SnapshotProducer {
       try writer.add(entry)
     }
     result.manifest = try store.write(
-      writer, to: newManifestLocation(metadata), snapshotID: snapshotID)
+      writer, to: newManifestLocation(metadata), snapshotID: snapshotID, into: unpublished)
     filtered[manifest.path] = result
     return result
   }
@@ -373,7 +372,7 @@ extension SnapshotProducer {
       }
     }
     let manifest = try store.write(
-      writer, to: newManifestLocation(metadata), snapshotID: snapshotID)
+      writer, to: newManifestLocation(metadata), snapshotID: snapshotID, into: unpublished)
     merged[paths] = manifest
     return manifest
   }

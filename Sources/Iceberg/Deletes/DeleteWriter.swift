@@ -2,11 +2,12 @@ import Columnar
 import FileFormats
 
 /// Writes delete files for rows found by position: in format version 2 one Parquet file a data file,
-/// in version 3 one Puffin file with a deletion vector a data file. They are durable, and belong to
-/// nobody until a commit adds them.
+/// in version 3 one Puffin file with a deletion vector a data file. They are durable when `finish` has
+/// returned, and belong to nobody until a commit adds them.
 struct DeleteWriter {
   private let table: Table
   private(set) var written: [DataFile] = []
+  private let unpublished: UnpublishedFiles
   private var puffin = PuffinWriter()
   /// The vectors in the open Puffin file.
   private var vectors: [DataFile] = []
@@ -14,7 +15,10 @@ struct DeleteWriter {
   /// A Puffin file is ended when it has so many bytes.
   private static let targetSizeBytes = 64 << 20
 
-  init(_ table: Table) { self.table = table }
+  init(_ table: Table) {
+    self.table = table
+    unpublished = UnpublishedFiles(table.io)
+  }
 
   /// - Parameter positions: in version 3 all deleted rows of the file, those of before included.
   mutating func add(
@@ -62,6 +66,7 @@ struct DeleteWriter {
 
   mutating func finish() throws(IcebergError) -> [DataFile] {
     try endPuffin()
+    try unpublished.publish()
     return written
   }
 
@@ -73,7 +78,7 @@ struct DeleteWriter {
     let location = Location.join(
       table.metadata.dataFolder, "\(RandomIdentifier.uuid())-deletes.puffin")
     let bytes = puffin.finish()
-    try table.io.write(location, bytes)
+    try unpublished.write(location, bytes)
     for var vector in vectors {
       vector.path = location
       vector.fileSizeInBytes = Int64(bytes.count)
@@ -118,7 +123,7 @@ struct DeleteWriter {
         count += Int64(rows.count)
       }
       let summary = try writer.finish()
-      try table.io.publish(output)
+      try unpublished.add(output)
       var delete = DataFile(
         content: .positionDeletes, path: location, specID: first.specID,
         partition: first.partition, recordCount: count, fileSizeInBytes: summary.fileSizeBytes)

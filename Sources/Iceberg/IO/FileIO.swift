@@ -73,7 +73,7 @@ public struct FileIO: Sendable {
   }
 
   /// Makes a file durable, though not its name, and closes it.
-  private func seal(_ file: any File) throws(IcebergError) {
+  func seal(_ file: any File) throws(IcebergError) {
     do {
       try file.synchronizeData()
       try file.close()
@@ -94,13 +94,8 @@ public struct FileIO: Sendable {
     try write(location, bytes) { file throws(IcebergError) in try publish(file) }
   }
 
-  /// The same for one of several files: nobody may be told of it before `synchronizeFolders` has made its
-  /// name durable, too.
-  func writeWithoutName(_ location: String, _ bytes: [UInt8]) throws(IcebergError) {
-    try write(location, bytes) { file throws(IcebergError) in try seal(file) }
-  }
-
-  private func write(
+  /// Writes a new file and ends it in one way or another; removes it again if that fails.
+  func write(
     _ location: String, _ bytes: [UInt8], _ end: (any File) throws(IcebergError) -> Void
   ) throws(IcebergError) {
     let file = try create(location)

@@ -111,6 +111,7 @@ public struct RewriteManifests: Sendable {
     let metadata = plan.table.metadata
     let store = ManifestStore(io: plan.table.io)
     let commitID = RandomIdentifier.uuid()
+    let unpublished = UnpublishedFiles(plan.table.io)
     for part in plan.parts {
       let entries = try entries(of: part, plan, store)
       result.entryCount += entries.count
@@ -123,9 +124,10 @@ public struct RewriteManifests: Sendable {
         written.append(
           try store.write(
             Array(entries[range]), to: location, specID: plan.spec.specID, metadata: metadata,
-            snapshotID: 0, content: part.manifests[0].content))
+            snapshotID: 0, content: part.manifests[0].content, into: unpublished))
       }
     }
+    try unpublished.synchronize()
     var commit = plan.table.newCommit()
     commit.options = commitOptions
     commit.summaryProperties = summaryProperties

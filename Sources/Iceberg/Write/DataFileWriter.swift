@@ -52,12 +52,14 @@ public final class DataFileWriter {
   private let metrics: MetricsConfiguration
   private var open: [Key: OpenDataFile] = [:]
   private var finished: [DataFile] = []
+  private var unpublished: UnpublishedFiles
   private var fileCount = 0
 
   /// Rows go under the table's current schema.
   public init(_ table: Table, options: Options = Options()) throws(IcebergError) {
     self.table = table
     self.options = options
+    unpublished = UnpublishedFiles(table.io)
     let specID = options.specID ?? table.metadata.defaultSpecID
     guard let spec = table.metadata.partitionSpec(id: specID) else {
       throw IcebergError(.invalidArgument, "the table has no partition spec \(specID)")
@@ -159,6 +161,7 @@ public final class DataFileWriter {
     for key in open.keys.sorted(by: { $0.partition.description < $1.partition.description }) {
       try end(key)
     }
+    try unpublished.publish()
     return finished
   }
 
@@ -168,6 +171,7 @@ public final class DataFileWriter {
     open = [:]
     table.io.deleteAll(finished.map(\.path))
     finished = []
+    unpublished = UnpublishedFiles(table.io)
   }
 
   /// The batch with the table's field ids, in the table's order.
@@ -265,7 +269,8 @@ public final class DataFileWriter {
     guard let file = open.removeValue(forKey: key) else { return }
     // Begun for rows that were then not copied.
     guard file.rowCount > 0 else { return file.abandon(table.io) }
-    var dataFile = try file.finish(table.io, specID: spec.specID, partition: key.partition)
+    var dataFile = try file.finish(
+      table.io, specID: spec.specID, partition: key.partition, into: unpublished)
     dataFile.sortOrderID = options.sortOrderID
     finished.append(dataFile)
   }

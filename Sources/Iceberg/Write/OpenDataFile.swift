@@ -85,12 +85,13 @@ final class OpenDataFile {
     size = newSize
   }
 
+  /// Ends the file, which is durable when the caller has made it so.
   func finish(
-    _ io: FileIO, specID: Int32, partition: [Literal?]
+    _ io: FileIO, specID: Int32, partition: [Literal?], into files: UnpublishedFiles
   ) throws(IcebergError) -> DataFile {
     do throws(IcebergError) {
       let summary = try encoder.finish()
-      try io.publish(file)
+      try files.add(file)
       var dataFile = DataFile(
         path: location, specID: specID, partition: partition, recordCount: summary.rowCount,
         fileSizeInBytes: summary.fileSizeBytes)
