@@ -140,6 +140,46 @@ import Testing
     Issue.record("the write has more calls than were tried")
   }
 
+  @Test func whatFinishReturnsIsDurableAlsoAfterAFailure() throws {
+    let spec = PartitionSpec(fields: [
+      PartitionField(sourceID: 1, fieldID: 1000, name: "id", transform: .identity)
+    ])
+    var repeated = 0
+    for call in 1..<200 {
+      let system = SimulatedFileSystem()
+      let io = try FileIO(fileSystem: system)
+      let catalog = InMemoryCatalog(
+        name: "s", warehouse: "/w", io: io, clock: SystemClock())
+      let identifier = try TableIdentifier("db.t")
+      try catalog.createNamespace(identifier.namespace)
+      let table = try catalog.createTable(
+        identifier, TableDefinition(schema: Warehouse.schema, partitionSpec: spec))
+      let writer = try DataFileWriter(table)
+      try writer.write(batch(rows(3)))
+      system.inject(.init(call: call, kind: .inputOutput))
+      var files: [DataFile]?
+      do { files = try writer.finish() } catch {}
+      let isReached = system.calls >= call
+      system.inject(nil)
+      if isReached {
+        repeated += 1
+        do { files = try writer.finish() } catch {}
+      }
+      for seed in 0..<4 {
+        let disk = try FileIO(fileSystem: system.crashed(seed: UInt64(4 * call + seed)))
+        for file in files ?? [] {
+          let bytes = try? disk.readAll(file.path)
+          #expect(bytes == (try io.readAll(file.path)), "call \(call)")
+        }
+      }
+      guard isReached else {
+        #expect(files?.count == 3 && repeated > 6)
+        return
+      }
+    }
+    Issue.record("finishing has more calls than were tried")
+  }
+
   @Test func rowGroupsAreDecodedBySeveralThreadsInOrder() throws {
     let warehouse = try Warehouse()
     let all = rows(240_000)

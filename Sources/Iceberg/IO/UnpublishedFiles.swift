@@ -10,6 +10,7 @@ final class UnpublishedFiles {
   private var files: [any File] = []
   /// The folders of files whose names are not durable.
   private var folders: Set<String> = []
+  private var failure: IcebergError?
 
   /// So many are kept open.
   private static let maximumOpenFiles = 32
@@ -33,14 +34,26 @@ final class UnpublishedFiles {
 
   /// Makes the bytes of all files durable, though not their names, and closes them.
   func synchronize() throws(IcebergError) {
-    defer { files = [] }
-    for file in files { try io.seal(file) }
+    try noting { () throws(IcebergError) in
+      defer { files = [] }
+      for file in files { try io.seal(file) }
+    }
   }
 
   /// Makes all files and their names durable.
   func publish() throws(IcebergError) {
     try synchronize()
-    try io.synchronizeFolders(folders)
+    try noting { () throws(IcebergError) in try io.synchronizeFolders(folders) }
     folders = []
+  }
+
+  /// What fails once fails always: nobody may be told of any of the files, and a sync after one that failed proves
+  /// nothing.
+  private func noting(_ body: () throws(IcebergError) -> Void) throws(IcebergError) {
+    if let failure { throw failure }
+    do throws(IcebergError) { try body() } catch {
+      failure = error
+      throw error
+    }
   }
 }
