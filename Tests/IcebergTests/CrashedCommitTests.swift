@@ -41,7 +41,13 @@ import Testing
     func reopened(
       _ identifier: TableIdentifier, on system: SimulatedFileSystem
     ) throws -> Table {
-      let location = try catalog.loadState(identifier).metadataLocation
+      try self.table(identifier, at: catalog.loadState(identifier).metadataLocation, on: system)
+    }
+
+    /// The table that a metadata file describes.
+    func table(
+      _ identifier: TableIdentifier, at location: String, on system: SimulatedFileSystem
+    ) throws -> Table {
       let io = try FileIO(fileSystem: system)
       let metadata = try TableMetadata(fileContent: try io.readAll(location))
       return Table(
@@ -185,16 +191,11 @@ import Testing
       // Seldom are all sectors of a file there that was not synced.
       for seed in 0..<(new.isEmpty ? 0 : 150) {
         let disk = place.system.crashed(seed: UInt64(150 * call + seed))
-        let io = try FileIO(fileSystem: disk)
         for path in new {
-          guard let content = try? io.readAll(path),
-            let metadata = try? TableMetadata(fileContent: content)
-          else { continue }
+          guard let table = try? place.table(place.table.identifier, at: path, on: disk) else {
+            continue
+          }
           readable += 1
-          let table = Table(
-            identifier: place.table.identifier,
-            state: TableState(metadata: metadata, metadataLocation: path), catalog: place.catalog,
-            io: io, clock: SystemClock())
           do { try readAll(table) } catch let error as IcebergError {
             #expect(error.kind == .notFound, "\(error): call \(call), seed \(seed), \(path)")
           }

@@ -114,17 +114,23 @@ import Testing
       schema: Warehouse.schema.columnarSchema, columns: plain.columns, rowCount: plain.rowCount)
   }
 
+  /// A table of a catalog of its own.
+  private func table(_ definition: TableDefinition, on system: SimulatedFileSystem) throws -> Table
+  {
+    let catalog = InMemoryCatalog(
+      name: "s", warehouse: "/w", io: try FileIO(fileSystem: system), clock: SystemClock())
+    let identifier = try TableIdentifier("db.t")
+    try catalog.createNamespace(identifier.namespace)
+    return try catalog.createTable(identifier, definition)
+  }
+
   @Test(arguments: [true, false]) func aFailedWriteIsThrownAndLeavesNoFile(isFull: Bool) throws {
     for call in 1..<40 {
       let system = SimulatedFileSystem()
-      let catalog = InMemoryCatalog(
-        name: "s", warehouse: "/w", io: try FileIO(fileSystem: system), clock: SystemClock())
-      let identifier = try TableIdentifier("db.t")
-      try catalog.createNamespace(identifier.namespace)
-      let table = try catalog.createTable(
-        identifier,
+      let table = try table(
         TableDefinition(
-          schema: Warehouse.schema, properties: ["write.parquet.row-group-limit": "10000"]))
+          schema: Warehouse.schema, properties: ["write.parquet.row-group-limit": "10000"]),
+        on: system)
       let writer = try DataFileWriter(table)
       system.inject(.init(call: call, kind: isFull ? .full : .inputOutput))
       var isDone = true
@@ -147,13 +153,8 @@ import Testing
     var repeated = 0
     for call in 1..<200 {
       let system = SimulatedFileSystem()
-      let io = try FileIO(fileSystem: system)
-      let catalog = InMemoryCatalog(
-        name: "s", warehouse: "/w", io: io, clock: SystemClock())
-      let identifier = try TableIdentifier("db.t")
-      try catalog.createNamespace(identifier.namespace)
-      let table = try catalog.createTable(
-        identifier, TableDefinition(schema: Warehouse.schema, partitionSpec: spec))
+      let table = try table(
+        TableDefinition(schema: Warehouse.schema, partitionSpec: spec), on: system)
       let writer = try DataFileWriter(table)
       try writer.write(batch(rows(3)))
       system.inject(.init(call: call, kind: .inputOutput))
@@ -169,7 +170,7 @@ import Testing
         let disk = try FileIO(fileSystem: system.crashed(seed: UInt64(4 * call + seed)))
         for file in files ?? [] {
           let bytes = try? disk.readAll(file.path)
-          #expect(bytes == (try io.readAll(file.path)), "call \(call)")
+          #expect(bytes == (try table.io.readAll(file.path)), "call \(call)")
         }
       }
       guard isReached else {

@@ -17,7 +17,7 @@ extension FileIO {
       let text = state.text ?? MetadataText(state.metadata)
       contents.append(try text.content(state.metadata, at: state.metadataLocation))
     }
-    // Whoever finds a metadata file that no catalog knows finds what it speaks of.
+    // What a metadata file speaks of is never half written, even if a crash comes before the catalog knows of it.
     for (_, files) in tables { try files.synchronize() }
     do throws(IcebergError) {
       for ((state, files), content) in zip(tables, contents) {

@@ -44,11 +44,6 @@ public struct FileIO: Sendable {
     }
   }
 
-  /// Whether a location may be accessed, as far as its text says.
-  func allows(_ location: String) -> Bool {
-    do { return try isAllowed(Location.path(of: location)) } catch { return false }
-  }
-
   /// Opens a file for reading.
   public func open(_ location: String) throws(IcebergError) -> any File {
     try open(path: try path(of: location), .read)
@@ -67,9 +62,7 @@ public struct FileIO: Sendable {
   /// Makes a file and its name durable and closes it. After a failure the file is worthless.
   public func publish(_ file: any File) throws(IcebergError) {
     try seal(file)
-    do { try fileSystem.synchronizeDirectory(Location.parent(of: file.path)) } catch {
-      throw IcebergError(error)
-    }
+    try synchronizeFolders([Location.parent(of: file.path)])
   }
 
   /// Makes a file durable, though not its name, and closes it.
@@ -81,10 +74,9 @@ public struct FileIO: Sendable {
   }
 
   /// Makes the names in folders durable.
-  func synchronizeFolders(_ locations: Set<String>) throws(IcebergError) {
-    var paths: Set<String> = []
-    for location in locations { paths.insert(try path(of: location)) }
-    for path in paths.sorted() {
+  func synchronizeFolders(_ folders: Set<String>) throws(IcebergError) {
+    for folder in folders.sorted() {
+      let path = try path(of: folder)
       do { try fileSystem.synchronizeDirectory(path) } catch { throw IcebergError(error) }
     }
   }
